@@ -1,0 +1,200 @@
+import { isIP } from 'node:net'
+import { domainToASCII } from 'node:url'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr, registry } from '@multiformats/multiaddr'
+import { safe } from './safe.ts'
+import type { ProtocolCodec } from '@multiformats/multiaddr'
+
+/** What is wrong with an address, and what to give in its place. */
+export interface Wrong {
+  reason: string
+  /** Worked out when it is asked for: a proposal is itself looked through, which must not make more proposals. */
+  hint?: (() => string | undefined) | undefined
+  cause?: unknown
+}
+
+// the ones that people write, the commonest first: a tie in the edit distance goes to the first
+const common = [
+  ...['tcp', 'ip4', 'ip6', 'dns4', 'dns6', 'dns', 'dnsaddr', 'p2p', 'ws', 'wss', 'udp', 'tls', 'sni', 'quic-v1'],
+  ...['webrtc-direct', 'webrtc', 'webtransport', 'certhash', 'p2p-circuit', 'unix', 'memory', 'http', 'https'],
+  ...['http-path', 'ip6zone', 'onion3', 'quic', 'ipfs']
+]
+
+const maxLength = 4096
+const hosts = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6'])
+const ports = new Set(['tcp', 'udp'])
+// what may follow a host: js-libp2p takes /dns4/NAME/wss too, with the port of the scheme
+const afterHost = new Set(['tcp', 'udp', 'sctp', 'dccp', 'udt', 'utp', 'ws', 'wss', 'tls', 'http', 'https'])
+
+/** A peer ID in base58 (`12D3KooW...`, `Qm...`), whatever it was written in; undefined if it is none. */
+export function canonicalPeerId(text: string): string | undefined {
+  try {
+    const peerId = peerIdFromString(text)
+    // an identity hash of "https://..." makes a peer ID of type url: nobody can prove to be that
+    return peerId.type === 'url' ? undefined : peerId.toString()
+  } catch {
+    return undefined
+  }
+}
+
+/** Says what is wrong with the text of a multiaddr; undefined if nothing is. */
+export function explain(text: string): Wrong | undefined {
+  if (text === '') return { reason: 'it is empty' }
+  // a TXT record may be 64 KiB, and the parser's time grows with the square of a row of slashes
+  if (text.length > maxLength) return { reason: `it is longer than ${maxLength} characters` }
+  // the parser takes ESC and newlines in names, and would take them to the terminal
+  const odd = text.match(/[\p{C}\p{Z}]/u)
+  if (odd) return { reason: odd[0] === ' ' ? 'it contains a space' : `it contains the character ${shownOf(odd[0])}` }
+  if (!text.startsWith('/')) return { reason: 'it does not begin with "/"', hint: () => rewritten(text) }
+  return explainParts(text) ?? explainWhole(text)
+}
+
+function explainParts(text: string): Wrong | undefined {
+  const parts = text.replace(/^\/+|\/+$/g, '').split('/')
+  let before = ''
+  for (let i = 0; i < parts.length; ) {
+    const name = parts[i]!
+    const rest = parts.slice(i + 1)
+    const codec = codecOf(name)
+    if (codec === undefined) {
+      const reason = name === '' ? 'a protocol name is missing' : `unknown protocol "${safe(name, 64)}"`
+      return { reason, hint: () => corrected(before, name, rest) }
+    }
+    if (!codec.size) {
+      before += `/${name}`
+      i += 1
+      continue
+    }
+    const value = rest[0]
+    if (value === undefined || value === '' || (ports.has(name) && codecOf(value) !== undefined)) {
+      return missing(before, name, value === '' ? rest.slice(1) : rest)
+    }
+    const wrong = badValue(before, name, value, rest.slice(1))
+    if (wrong !== undefined) return wrong
+    before += `/${name}/${value}`
+    i += 2
+    const next = parts[i]
+    if (hosts.has(name) && (next === undefined || (!afterHost.has(next) && codecOf(next) !== undefined))) {
+      const port = next !== undefined && /^(quic|webrtc)/.test(next) ? '/udp/4001' : '/tcp/4001'
+      return { reason: `no port after "${safe(value, 64)}"`, hint: () => proposed(before + port, parts.slice(i)) }
+    }
+  }
+  return undefined
+}
+
+function missing(before: string, name: string, rest: string[]): Wrong {
+  if (!ports.has(name)) return { reason: `"/${name}" has no value` }
+  return { reason: `"/${name}" has no port`, hint: () => proposed(`${before}/${name}/4001`, rest) }
+}
+
+function badValue(before: string, name: string, value: string, rest: string[]): Wrong | undefined {
+  const shown = safe(value, 64)
+  if (name === 'p2p' || name === 'ipfs') {
+    if (canonicalPeerId(value) !== undefined) return undefined
+    return { reason: `bad peer ID "${shown}"`, hint: () => 'a peer ID looks like 12D3KooW... or Qm...' }
+  }
+  if (name === 'sni' || name.startsWith('dns')) {
+    if (isHostName(value)) return undefined
+    const [, host, port] = value.match(/^([^:]+):(\d+)$/) ?? []
+    return { reason: `bad host name "${shown}"`, hint: () => proposed(`${before}/${name}/${host}/tcp/${port}`, rest) }
+  }
+  try {
+    // some values are looked at only on their way through bytes
+    const read = multiaddr(multiaddr(`/${name}/${value}`).bytes).getComponents()[0]!.value!
+    // a NUL ends a path early in every system call; no other control character has a place here either
+    if (!/\p{Cc}/u.test(read) && (name !== 'ipcidr' || read === value)) return undefined
+    return { reason: `bad value "${shown}" of /${name}` }
+  } catch (cause) {
+    if (name === 'ip4' || name === 'ip6') {
+      const reason = `bad ${name === 'ip4' ? 'IPv4' : 'IPv6'} address "${shown}"`
+      const meant = isIP(value) !== 0 || /[a-z]/i.test(value) ? hostPart(value) : undefined
+      return { reason, hint: () => meant && proposed(before + meant, rest), cause }
+    }
+    if (!ports.has(name)) return { reason: `bad value "${shown}" of /${name}`, cause }
+    return { reason: `bad port "${shown}"`, hint: () => 'a port is a number from 0 to 65535', cause }
+  }
+}
+
+// Nothing that is written here should be refused by the parser, or change on its way through bytes; if it is, say so
+function explainWhole(text: string): Wrong | undefined {
+  try {
+    const addr = multiaddr(multiaddr(text).bytes)
+    return multiaddr(addr.toString()).equals(addr) ? undefined : { reason: 'it changes when it is encoded' }
+  } catch (cause) {
+    return { reason: safe(cause instanceof Error ? cause.message : String(cause), 100), cause }
+  }
+}
+
+function corrected(before: string, name: string, rest: string[]): string | undefined {
+  if (/^\d+$/.test(name)) return proposed(`${before}/tcp/${name}`, rest)
+  const close = common
+    .map(candidate => ({ candidate, distance: editDistance(name.toLowerCase(), candidate) }))
+    .sort((a, b) => a.distance - b.distance)[0]!
+  if (close.distance > 2 || close.distance >= close.candidate.length) return undefined
+  return proposed(`${before}/${close.candidate}`, rest) ?? `did you mean /${close.candidate}?`
+}
+
+// a proposal is only worth printing if it would be taken
+function proposed(start: string, rest: string[] = []): string | undefined {
+  const text = [start, ...rest].join('/')
+  return text.length <= 256 && explain(text) === undefined ? text : undefined
+}
+
+/** What was meant by a text that is no multiaddr at all: a URL, host:port, a host, a lost slash. */
+function rewritten(text: string): string | undefined {
+  const scheme = text.match(/^(https?|wss?|tcp):\/\//i)?.[1]?.toLowerCase()
+  if (scheme !== undefined) {
+    const url = URL.canParse(text) ? new URL(text) : undefined
+    if (url === undefined) return undefined
+    const tls = scheme === 'https' || scheme === 'wss'
+    const port = url.port || (tls ? '443' : scheme === 'tcp' ? '4001' : '80')
+    return proposed(`${hostPart(url.hostname)}/tcp/${port}${scheme === 'tcp' ? '' : tls ? '/wss' : '/ws'}`)
+  }
+  const hostPort = text.match(/^(\[[^\]]+\]|[^:/]+):(\d+)$/)
+  if (hostPort) return proposed(`${hostPart(hostPort[1]!)}/tcp/${hostPort[2]}`)
+  if (isIP(text) !== 0 || (text.includes('.') && !text.includes('/'))) return proposed(`${hostPart(text)}/tcp/4001`)
+  return proposed(`/${text}`)
+}
+
+function hostPart(text: string): string {
+  const [, name = '', zone] = text.match(/^\[?(.*?)(?:%(?:25)?(\w+))?\]?$/) ?? []
+  const family = isIP(name)
+  if (family === 0) return `/dns4/${name}`
+  return `${zone === undefined ? '' : `/ip6zone/${zone}`}/ip${family}/${name}`
+}
+
+function isHostName(name: string): boolean {
+  const ascii = domainToASCII(name).replace(/\.$/, '')
+  return ascii.length <= 253 && ascii.split('.').every(label => /^[a-z0-9_-]{1,63}$/i.test(label))
+}
+
+function codecOf(name: string): ProtocolCodec | undefined {
+  try {
+    return registry.getProtocol(name)
+  } catch {
+    return undefined
+  }
+}
+
+// a space would be shown as itself
+function shownOf(char: string): string {
+  const text = safe(char)
+  return text === char ? `U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}` : text
+}
+
+/** How many letters were left out, added, changed or swapped with their neighbour. */
+function editDistance(a: string, b: string): number {
+  if (a.length > 20) return a.length
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)]
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1]
+      row[j] = Math.min(rows[i - 1]![j]! + 1, row[j - 1]! + 1, rows[i - 1]![j - 1]! + (same ? 0 : 1))
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      if (swapped) row[j] = Math.min(row[j]!, rows[i - 2]![j - 2]! + 1)
+    }
+    rows.push(row)
+  }
+  return rows[a.length]![b.length]!
+}

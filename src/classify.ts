@@ -1,0 +1,123 @@
+import { type Code, codes } from './errors.ts'
+import type { Phase } from './events.ts'
+import { safe } from './safe.ts'
+import type { Trace } from './trace.ts'
+
+/** What went wrong, in the words of the contract. */
+export interface Verdict {
+  code: Code
+  phase: Phase
+  /** Lower case, without the address: `connection refused`. */
+  says: string
+  hint?: string
+  expected?: string
+  actual?: string
+}
+
+const bySyscall: Record<string, Code> = {
+  ECONNREFUSED: 'connection_refused',
+  ECONNRESET: 'connection_reset',
+  EPIPE: 'connection_reset',
+  UND_ERR_SOCKET: 'connection_reset',
+  ETIMEDOUT: 'io_timeout',
+  EHOSTUNREACH: 'no_route',
+  EHOSTDOWN: 'no_route',
+  ENETUNREACH: 'network_unreachable',
+  ENETDOWN: 'network_unreachable',
+  EADDRNOTAVAIL: 'network_unreachable',
+  EAFNOSUPPORT: 'network_unreachable',
+  EINVAL: 'network_unreachable',
+  EACCES: 'network_unreachable',
+  EPERM: 'network_unreachable',
+  ENOTFOUND: 'dns_not_found',
+  EAI_AGAIN: 'dns_not_found'
+}
+
+const says = (code: Code, phase: Phase, text: string = codes[code].says): Verdict => ({ code, phase, says: text })
+
+/**
+ * Names the failure of one dial. libp2p 3.3 has no common error class and its upgrader drops the cause, so the trace
+ * says how far the dial came and what the network answered, and only then the error's own words are read.
+ */
+export function classifyDial(error: unknown, trace: Trace, timedOut: boolean): Verdict {
+  const phase = phaseOf(trace)
+  const name = error instanceof Error ? error.name : ''
+  const text = error instanceof Error ? error.message : ''
+  const wrongPeer = /identity key (\S+) does not match expected remote identity key (\S+)/.exec(
+    `${trace.securityError?.message ?? ''} ${text}`
+  )
+  if (wrongPeer != null) {
+    const [, actual = '', expected = ''] = wrongPeer
+    return {
+      ...says('peer_id_mismatch', 'security', `another peer answered: expected ${expected}, got ${actual}`),
+      expected,
+      actual
+    }
+  }
+  const status = /failed to connect via relay with status (\w+)/.exec(text)?.[1]
+  if (status != null) return classifyRelayStatus(status)
+  if (name === 'InvalidPeerIdError') return says('dial_self', 'security')
+  if (timedOut) return says('io_timeout', phase, `timed out in the ${phase} phase`)
+  if (name === 'TransportUnavailableError') return says('no_transport', 'connect')
+  if (phase === 'connect') return classifyConnect(error, trace)
+  const errno = codeOf(trace.socketError) ?? codeOf(error)
+  if (/EOF|closed|reset/i.test(text) || (errno != null && bySyscall[errno] === 'connection_reset')) {
+    return says('connection_reset', phase, `the peer closed the connection in the ${phase} phase`)
+  }
+  if (phase === 'security') {
+    if (text.includes('could not negotiate')) {
+      return says('security_failed', phase, 'no security protocol in common (offered: noise)')
+    }
+    return says('security_failed', phase, `no libp2p security handshake: ${safe(lower(text), 120)}`)
+  }
+  return says('muxer_failed', phase, `no stream muxer in common: ${safe(lower(text), 120)}`)
+}
+
+/** A status of circuit relay v2, other than OK, as a failure. */
+export function classifyRelayStatus(status: string): Verdict {
+  const name = /^[A-Z_]{1,40}$/.test(status) ? status : 'an unknown status'
+  if (name === 'NO_RESERVATION') {
+    return says('relay_no_reservation', 'relay', 'the peer has no reservation on the relay (NO_RESERVATION)')
+  }
+  if (name === 'RESOURCE_LIMIT_EXCEEDED') {
+    return says('relay_limit', 'relay', 'a limit of the relay was reached (RESOURCE_LIMIT_EXCEEDED)')
+  }
+  return says('relay_refused', 'relay', `the relay refused (${name})`)
+}
+
+function classifyConnect(error: unknown, trace: Trace): Verdict {
+  if (trace.httpStatus != null) {
+    return {
+      ...says('security_failed', 'connect', `an HTTP server answered with status ${trace.httpStatus}, not a WebSocket`),
+      hint: 'the address may lack a path or a port, or a proxy in front of the peer does not pass WebSockets on'
+    }
+  }
+  const errno = codeOf(trace.socketError) ?? codeOf(error)
+  const code = errno == null ? undefined : bySyscall[errno]
+  if (code != null) return says(code, 'connect')
+  if (errno?.startsWith('HPE_') || /HTTP/.test(trace.socketError?.message ?? '')) {
+    return says('security_failed', 'connect', 'something that is not a WebSocket server answered')
+  }
+  if (!trace.socket) {
+    return {
+      ...says('no_transport', 'connect', "Node's WebSocket refuses to use this port"),
+      hint: 'some ports are closed to WebSockets by the fetch standard: listen on another one'
+    }
+  }
+  const text = error instanceof Error ? error.message : ''
+  return says('connection_reset', 'connect', safe(lower(text), 120) || codes.connection_reset.says)
+}
+
+function phaseOf(trace: Trace): Phase {
+  if (trace.connectedAt == null) return 'connect'
+  return trace.securedAt == null ? 'security' : 'muxer'
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
+  return typeof code === 'string' ? code : undefined
+}
+
+function lower(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1)
+}

@@ -1,0 +1,101 @@
+import type { Command } from 'commander'
+import { type Code, codes } from '../errors.ts'
+import { envName } from './settings.ts'
+
+/** `p2pctl` alone: the commands, and where to read on. */
+export function shortHelp(program: Command): string {
+  return `p2pctl: ${program.description()}\n\n${commandList(program)}\ntry it: p2pctl demo   read on: p2pctl help <command>, p2pctl --help\n`
+}
+
+/** `p2pctl help [command | topic]` on stdout. */
+export function printHelp(program: Command, topic: string[]): void {
+  const [name, sub] = topic
+  if (name == null) {
+    program.outputHelp()
+    return
+  }
+  const text = topics[name]?.(program)
+  if (text != null) {
+    process.stdout.write(text)
+    return
+  }
+  const command = program.commands.find(one => one.name() === name)
+  const inner = sub == null ? command : command?.commands.find(one => one.name() === sub)
+  if (inner == null) {
+    program.error(`error: no help on "${topic.join(' ')}"\n(p2pctl help, or one of: ${Object.keys(topics).join(', ')})`)
+  }
+  inner.outputHelp()
+}
+
+const topics: Record<string, (program: Command) => string> = {
+  errors: () => {
+    const rows = (Object.keys(codes) as Code[]).map(code => {
+      const { exit, says, hint } = codes[code]
+      return `${code}\n    ${says}; exit code ${exit}\n    ${hint}\n`
+    })
+    return `Every error has a code: in the last line of what a person sees, and as "code" in --json.\n\n${rows.join('\n')}`
+  },
+  'exit-codes': () => `What the exit code says. It never depends on the output format, and run.summary says the same.
+
+  0    every target answered and every assertion held; a server was stopped on request
+  1    a negative result: unreachable, no reply, an assertion failed, some of several targets failed
+  2    wrong use: an option, a multiaddr, a key, a config file. Nothing was sent
+  3    a local failure: cannot listen, a key that others can read, a file that cannot be written
+  4    --deadline passed with no conclusion (ping says 0 or 1 instead, as ping(8) does)
+  5    another peer ID answered
+  6    reached, but no security, muxer or protocol in common
+  7    the relay refused; its status is named
+  70   a bug in p2pctl: please report it with what --debug prints
+  141  stdout was closed by its reader
+  130  the shell's view of a run ended by SIGINT; 143 by SIGTERM; 129 by SIGHUP
+
+4 to 7 are for one target; for several the answer is 0 or 1. listen, relay, peers --watch, and ping without
+--count and --deadline take ^C as their normal end. Any other code is a failure.
+`,
+  environment: program => {
+    const names = new Map<string, string>()
+    for (const command of program.commands.flatMap(one => [one, ...one.commands])) {
+      for (const option of command.options) {
+        const flag = option.long === '--help' || option.long === '--version' ? null : envName(option)
+        if (flag != null) names.set(flag, `${option.long}: ${option.description}`)
+      }
+    }
+    const width = Math.max(...[...names.keys()].map(name => name.length))
+    const rows = [...names]
+      .sort(([a], [b]) => a.localeCompare(b))
+      .map(([name, text]) => `  ${name.padEnd(width)}  ${text}`)
+    return `An option is taken from the first of these that has it:
+
+  1. the command line
+  2. the environment: P2PCTL_ and the option's name
+  3. the file named by --config
+  4. the user's config: $XDG_CONFIG_HOME/p2pctl/config.json, else ~/.config/p2pctl/config.json
+  5. the default
+
+A config file is JSON, an option's name without its dashes for each key; a section with a command's name counts for
+that command alone: {"timeout": "5s", "ping": {"count": 3}}. No file in the current folder is read unasked.
+
+Also read: NO_COLOR, FORCE_COLOR, TERM, CI (no colour and no spinner there), XDG_CONFIG_HOME, and DEBUG with --debug.
+
+${rows.join('\n')}
+`
+  },
+  targets: () => `What can be dialed:
+
+  /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW...   a multiaddr; the peer that answers must have this peer ID
+  /ip4/192.0.2.7/tcp/4001                   without /p2p whoever answers is right (--require-peer-id forbids it)
+  /dns4/example.org/tcp/443/wss             a name: /dns4, /dns6, or /dns for both
+  /dnsaddr/bootstrap.libp2p.io              the addresses in the TXT records of _dnsaddr.NAME
+  RELAY/p2p-circuit/p2p/12D3KooW...         through a relay, where RELAY is its address with its /p2p
+  12D3KooW... --relay RELAY                 the same in short
+  @bootnodes.txt                            one target a line, # starts a comment
+  -                                         the same from stdin
+
+An address that is given is dialed as it is: no other address of the same peer ever stands in for it.
+`
+}
+
+function commandList(program: Command): string {
+  const rows = program.commands.filter(one => one.name() !== 'help')
+  return rows.map(one => `  ${one.name().padEnd(9)}${one.summary()}\n`).join('')
+}

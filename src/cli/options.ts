@@ -1,0 +1,76 @@
+import { type Command, Help, Option } from 'commander'
+import { count, duration, port, words } from './parse.ts'
+
+export const TARGET = 'a multiaddr, @file with one a line, or - for stdin; p2pctl help targets'
+
+/** The options that are a command's own come first in its help. */
+export const OWN = 'Options:'
+
+/** What every command takes. */
+export function common(command: Command): Command {
+  return command
+    .optionsGroup('Output and settings:')
+    .option('--json', 'write NDJSON to stdout, one event a line')
+    .option('-q, --quiet', 'results and errors only')
+    .option('-v, --verbose', 'more of what is known')
+    .addOption(new Option('--color <when>', 'colour the output').choices(['auto', 'always', 'never']).default('auto'))
+    .option('--config <file>', 'read options from this JSON file, or none to read no file at all')
+    .option('--debug [namespaces]', "libp2p's own log on stderr")
+    .optionsGroup(OWN)
+}
+
+/** What every command on the network takes. */
+function networked(command: Command): Command {
+  return command
+    .option('--identity <file>', 'a private key made by key gen; else the identity is new in each run')
+    .addOption(new Option('-w, --deadline <dur>', 'end the whole run after this long').argParser(duration))
+}
+
+/** What every command that dials takes. */
+export function dialing(command: Command): Command {
+  return networked(command.optionsGroup('Dialing:'))
+    .addOption(
+      new Option('-W, --timeout <dur>', 'give one attempt this long').default(10_000, '10s').argParser(duration)
+    )
+    .option('--relay <addr>', 'reach bare peer IDs through this relay')
+    .addOption(
+      new Option('--transport <list>', 'dial over these only: tcp, ws, circuit').argParser(
+        words('tcp', 'ws', 'circuit')
+      )
+    )
+    .option('-4, --ipv4', 'IPv4 only')
+    .option('-6, --ipv6', 'IPv6 only')
+    .option('--dns <server>', 'ask this DNS server, host[:port]')
+    .option('--require-peer-id', 'refuse targets that name no peer')
+}
+
+/** What every command that listens takes. */
+export function serving(command: Command): Command {
+  return networked(command.optionsGroup('Listening:'))
+    .option('-l, --listen <addr...>', 'listen on these multiaddrs')
+    .option('--tcp [port]', 'listen on TCP, on every interface; the system chooses the port if none is given', port)
+    .option('--ws [port]', 'listen on WebSocket, likewise', port)
+    .option('--announce <addr...>', 'tell peers these addresses instead of those listened on')
+    .option('--ready-file <file>', 'write the peer ID and the addresses here once every address listens')
+    .addOption(new Option('--for <dur>', 'stop after this long').argParser(duration))
+    .option('--exit-after <n>', 'stop when this many connections have ended', count)
+}
+
+/** Lines that work when pasted. */
+export function examples(...lines: string[]): string {
+  return `\nExamples:\n${lines.map(line => `  $ ${line.includes('p2pctl') ? '' : 'p2pctl '}${line}`).join('\n')}\n`
+}
+
+/** The groups of a help text, the command's own options first. */
+export const ownFirst: Help['groupItems'] = function <T>(
+  this: Help,
+  unsorted: T[],
+  visible: T[],
+  groupOf: (item: T) => string
+) {
+  const groups = [...Help.prototype.groupItems.call(this, unsorted as never, visible as never, groupOf as never)] as [
+    string,
+    T[]
+  ][]
+  return new Map(groups.sort(([a], [b]) => Number(b === OWN) - Number(a === OWN))) as never
+}

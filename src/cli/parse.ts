@@ -1,0 +1,56 @@
+import { InvalidArgumentError } from 'commander'
+
+/** Parsers of option values: they throw what commander turns into exit 2 with a sentence. */
+
+const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
+/** setTimeout counts no further. */
+const LONGEST_MS = 2 ** 31 - 1
+
+/** `250ms`, `2s`, `1m`, `1h` or a bare number of seconds -> ms. */
+export function duration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?|\.\d+)(ms|s|m|h)?$/.exec(text)
+  const ms = match == null ? 0 : Number(match[1]) * units[(match[2] ?? 's') as keyof typeof units]
+  if (ms > 0 && ms <= LONGEST_MS) return ms
+  if (ms > 0) throw new InvalidArgumentError('at most 24 days.')
+  throw new InvalidArgumentError('a duration is 250ms, 2s, 1m, 1h or a number of seconds, and more than 0.')
+}
+
+/** The time between pings: more than ten a second is a flood. */
+export function interval(text: string): number {
+  const ms = duration(text)
+  if (ms < 100) throw new InvalidArgumentError('at least 100ms.')
+  return ms
+}
+
+const sizes: Record<string, number> = { '': 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
+
+/** `128KiB`, `1MiB` or a bare number of bytes -> bytes. */
+export function size(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|TiB|)$/.exec(text)
+  const bytes = match == null ? Number.NaN : Math.round(Number(match[1]) * sizes[match[2]!]!)
+  if (Number.isSafeInteger(bytes)) return bytes
+  throw new InvalidArgumentError('a size is 128KiB, 10MiB, 1GiB or a number of bytes.')
+}
+
+/** A whole number, 1 at least. */
+export function count(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value
+  throw new InvalidArgumentError('a whole number, 1 at least.')
+}
+
+export function port(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value <= 65_535) return value
+  throw new InvalidArgumentError('a port is 0 to 65535.')
+}
+
+/** `tcp,ws` -> `['tcp', 'ws']`, each one of the words that are known. */
+export function words(...known: string[]): (text: string) => string[] {
+  return text => {
+    const list = text.split(',').map(word => word.trim())
+    const unknown = list.find(word => !known.includes(word))
+    if (unknown == null) return list
+    throw new InvalidArgumentError(`choose from ${known.join(', ')}.`)
+  }
+}

@@ -1,0 +1,259 @@
+import type { Connection } from '@libp2p/interface'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { peerIdOf, transportOf } from './addr.ts'
+import { classifyDial, type Verdict } from './classify.ts'
+import { codes, Failure } from './errors.ts'
+import type { Event } from './events.ts'
+import type { Node } from './node.ts'
+import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
+import { resolveAddr } from './resolve.ts'
+import { safe } from './safe.ts'
+import type { Target } from './targets.ts'
+import { newTrace, type Trace, traceDial } from './trace.ts'
+import { isTransport } from './transports.ts'
+
+export interface DialOptions {
+  /** One attempt, in ms. */
+  timeout: number
+  ipv4?: boolean | undefined
+  ipv6?: boolean | undefined
+  /** Only these transports are tried. */
+  transport?: string[] | undefined
+  /** A DNS server to ask, `host[:port]`. */
+  dns?: string | undefined
+}
+
+/** A connection that was made, and how. */
+export interface Connected {
+  connection: Connection
+  peerId: string
+  /** The address that worked, as it was dialed. */
+  addr: string
+  security: string | null
+  muxer: string | null
+  /** From the start of resolving to the end of the last phase. */
+  totalMs: number
+  /** Null where it was not asked for, or the peer does not speak identify. */
+  identity: Identity | null
+}
+
+interface Attempt {
+  event: Event<'dial.attempt'>
+  connected: Connected | null
+  failure: Failure | null
+}
+
+type DialEvent = Event<'dial.resolve' | 'dial.attempt' | 'connection.open' | 'peer.identify' | 'dial.protocol'>
+
+/**
+ * Dials the addresses of one target, one after another in the order given, until one works; no other address of the
+ * peer ever stands in. With `identified` a dial is done only after the peer has said who it is. Yields each look-up
+ * and each attempt; throws the failure that came furthest.
+ */
+export async function* connect(
+  node: Node,
+  target: Target,
+  options: DialOptions & { identified: boolean },
+  signal: AbortSignal
+): AsyncGenerator<DialEvent, Connected> {
+  const startedAt = performance.now()
+  const { ipv4, ipv6, dns, timeout: timeoutMs } = options
+  const family = ipv4 === ipv6 ? undefined : ipv4 === true ? 4 : 6
+  const lookups = resolveAddr(target.addr, { dns, family, timeoutMs }, signal)
+  let resolveMs: number | null = null
+  let step = await lookups.next()
+  for (; step.done !== true; step = await lookups.next()) {
+    yield { ...step.value, target: target.text }
+    resolveMs = performance.now() - startedAt
+  }
+  const resolved = step.value
+  const addrs = resolved.filter(addr => options.transport?.includes(transportOf(addr) ?? '') ?? true)
+  if (addrs.length === 0) {
+    throw new Failure('no_addresses', `cannot dial ${labelOf(target)}: no address is left of ${resolved.length}`, {
+      phase: 'resolve',
+      target: target.text,
+      hint: '--transport, -4 or -6 rule them all out'
+    })
+  }
+  const failures: Failure[] = []
+  for (const [index, addr] of addrs.entries()) {
+    const { event, connected, failure } = await attempt(node, target, addr, resolveMs, options, signal)
+    yield { ...event, number: index + 1, of: addrs.length }
+    if (failure != null) failures.push(failure)
+    if (connected == null) continue
+    yield { ...openEvent(connected.connection), target: target.text }
+    const { peerId, identity } = connected
+    if (identity != null) yield { ...identityEvent(peerId, identity), target: target.text }
+    else if (options.identified) {
+      yield { type: 'dial.protocol', target: target.text, peer_id: peerId, protocol: IDENTIFY, ok: false, ms: 0 }
+    }
+    return connected
+  }
+  throw furthest(failures)
+}
+
+/** The event that says that a connection is there, whoever dialed it. */
+export function openEvent(connection: Connection): Event<'connection.open'> {
+  return {
+    type: 'connection.open',
+    peer_id: connection.remotePeer.toString(),
+    remote_addr: connection.remoteAddr.toString(),
+    direction: connection.direction,
+    transport: transportOf(connection.remoteAddr) ?? 'unknown',
+    security: nameOf(connection.encryption),
+    muxer: nameOf(connection.multiplexer),
+    limited: connection.limits != null
+  }
+}
+
+async function attempt(
+  node: Node,
+  target: Target,
+  addr: Multiaddr,
+  resolveMs: number | null,
+  options: DialOptions & { identified: boolean },
+  runSignal: AbortSignal
+): Promise<Attempt> {
+  runSignal.throwIfAborted()
+  const late = AbortSignal.timeout(options.timeout)
+  const signal = AbortSignal.any([runSignal, late])
+  const trace = newTrace()
+  let connection: Connection | null = null
+  let identity: Identity | null = null
+  let verdict: Verdict | null = null
+  let doneAt = 0
+  let identifiedAt: number | undefined
+  try {
+    connection = await dial(node, addr, trace, options, signal)
+    doneAt = performance.now()
+    if (options.identified) {
+      identity = await identify(connection, signal)
+      if (identity != null) identifiedAt = performance.now()
+    }
+  } catch (error) {
+    runSignal.throwIfAborted()
+    connection?.abort(error instanceof Error ? error : new Error(String(error)))
+    verdict = error instanceof Failure ? verdictOf(error, late.aborted) : classifyDial(error, trace, late.aborted)
+    doneAt ||= performance.now()
+  }
+  const totalMs = performance.now() - trace.startedAt + (resolveMs ?? 0)
+  const security = connection == null ? null : nameOf(connection.encryption)
+  const muxer = connection == null ? null : nameOf(connection.multiplexer)
+  const text = addr.toString()
+  return {
+    event: {
+      type: 'dial.attempt',
+      target: target.text,
+      addr: text,
+      transport: transportOf(addr),
+      ok: verdict == null,
+      phases: {
+        resolve_ms: resolveMs,
+        connect_ms: between(trace.startedAt, trace.connectedAt),
+        security_ms: between(trace.connectedAt, trace.securedAt),
+        // noise and TLS carry the choice of the muxer with them: then it costs nothing of its own
+        muxer_ms: connection == null || trace.earlyMuxer ? null : between(trace.securedAt, doneAt),
+        identify_ms: between(doneAt, identifiedAt)
+      },
+      total_ms: totalMs,
+      security,
+      muxer,
+      limited: connection?.limits != null,
+      error: verdict == null ? null : { code: verdict.code, phase: verdict.phase, message: verdict.says },
+      peer_id: connection?.remotePeer.toString() ?? verdict?.actual ?? null
+    },
+    connected:
+      connection == null || verdict != null
+        ? null
+        : { connection, peerId: connection.remotePeer.toString(), addr: text, security, muxer, totalMs, identity },
+    failure: verdict == null ? null : failureOf(target, text, verdict)
+  }
+}
+
+async function dial(
+  node: Node,
+  addr: Multiaddr,
+  trace: Trace,
+  options: DialOptions,
+  signal: AbortSignal
+): Promise<Connection> {
+  const name = transportOf(addr)
+  if (!isTransport(name)) {
+    throw new Failure('no_transport', `no transport for ${name ?? 'this kind of address'} in this build`, {
+      phase: 'connect'
+    })
+  }
+  if (peerIdOf(addr) === node.peerId) {
+    throw new Failure('dial_self', codes.dial_self.says, { phase: 'connect' })
+  }
+  await node.use(name)
+  if (name === 'circuit') await dialRelay(node, addr, options, signal)
+  // not libp2p.dial(): its queue merges dials to one peer, knows other addresses, and cuts each off after 6 s
+  return await traceDial(trace, onProgress => node.components.transportManager.dial(addr, { signal, onProgress }))
+}
+
+/** The way to the relay is dialed as an address of its own, so that its failures are told apart from the relay's. */
+async function dialRelay(node: Node, addr: Multiaddr, options: DialOptions, signal: AbortSignal): Promise<void> {
+  const relay = multiaddr(addr.toString().split('/p2p-circuit')[0])
+  const relayPeer = peerIdOf(relay)
+  if (relayPeer == null) {
+    throw new Failure('invalid_multiaddr', 'the address of the relay has no peer ID', {
+      phase: 'relay',
+      hint: 'write RELAY/p2p/RELAY-PEER-ID/p2p-circuit/p2p/PEER-ID'
+    })
+  }
+  if (node.libp2p.getConnections().some(connection => connection.remotePeer.toString() === relayPeer)) return
+  const trace = newTrace()
+  try {
+    await dial(node, relay, trace, options, signal)
+  } catch (error) {
+    const verdict = error instanceof Failure ? verdictOf(error, false) : classifyDial(error, trace, signal.aborted)
+    throw new Failure(verdict.code, `the relay: ${verdict.says}`, {
+      phase: 'relay',
+      expected: verdict.expected,
+      actual: verdict.actual,
+      cause: error
+    })
+  }
+}
+
+function verdictOf(failure: Failure, timedOut: boolean): Verdict {
+  const phase = failure.phase ?? 'connect'
+  return {
+    code: timedOut ? 'io_timeout' : failure.code,
+    phase,
+    says: timedOut ? `timed out in the ${phase} phase` : failure.message,
+    ...(failure.expected != null && { expected: failure.expected }),
+    ...(failure.actual != null && { actual: failure.actual }),
+    ...(failure.hint !== codes[failure.code].hint && { hint: failure.hint })
+  }
+}
+
+function failureOf(target: Target, addr: string, verdict: Verdict): Failure {
+  const message =
+    verdict.code === 'peer_id_mismatch'
+      ? `wrong peer at ${safe(addr)}: expected ${verdict.expected}, got ${verdict.actual}`
+      : `cannot dial ${labelOf(target)}: ${verdict.says}`
+  return new Failure(verdict.code, message, { ...verdict, addr, target: target.text })
+}
+
+const order = ['resolve', 'connect', 'relay', 'security', 'muxer', 'identify'] as const
+
+/** Of several addresses, the one whose failure says most about the peer: the one that came furthest. */
+function furthest(failures: Failure[]): Failure {
+  const rank = (failure: Failure): number => order.indexOf(failure.phase as (typeof order)[number])
+  return failures.reduce((best, failure) => (rank(failure) > rank(best) ? failure : best))
+}
+
+function labelOf(target: Target): string {
+  return target.peerId ?? safe(target.text)
+}
+
+function between(from: number | undefined, to: number | undefined): number | null {
+  return from == null || to == null ? null : to - from
+}
+
+/** `/yamux/1.0.0` -> `yamux` */
+function nameOf(protocol: string | undefined): string | null {
+  return protocol?.split('/').find(part => part !== '') ?? null
+}

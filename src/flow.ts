@@ -1,0 +1,79 @@
+/** Small tools for async generators: a queue that feeds one, and several run side by side. */
+
+export interface Queue<T> {
+  /** Resolves once the item has been taken and said, so that whoever waits for it does not outrun the reader. */
+  push(item: T): Promise<void>
+  readonly size: number
+  /** The items as they come, until the signal. What is waiting by then is still given. */
+  items(signal: AbortSignal): AsyncGenerator<T, void>
+}
+
+export function createQueue<T>(): Queue<T> {
+  const waiting: { item: T; taken: () => void }[] = []
+  let wake = (): void => {}
+  return {
+    push: item =>
+      new Promise(taken => {
+        waiting.push({ item, taken })
+        wake()
+      }),
+    get size() {
+      return waiting.length
+    },
+    async *items(signal) {
+      const onAbort = (): void => wake()
+      signal.addEventListener('abort', onAbort)
+      try {
+        for (;;) {
+          const next = waiting.shift()
+          if (next != null) {
+            yield next.item
+            next.taken()
+          } else if (signal.aborted) {
+            return
+          } else {
+            await new Promise<void>(resolve => {
+              wake = resolve
+            })
+          }
+        }
+      } finally {
+        signal.removeEventListener('abort', onAbort)
+      }
+    }
+  }
+}
+
+/** Runs generators side by side and gives what they yield as it comes; each goes on only when its last was taken. */
+export async function* merge<T>(generators: AsyncGenerator<T, unknown>[]): AsyncGenerator<T, void> {
+  const step = (generator: AsyncGenerator<T, unknown>) => generator.next().then(result => ({ generator, result }))
+  const running = new Map(generators.map(generator => [generator, step(generator)]))
+  try {
+    while (running.size > 0) {
+      const { generator, result } = await Promise.race(running.values())
+      if (result.done === true) {
+        running.delete(generator)
+        continue
+      }
+      yield result.value
+      running.set(generator, step(generator))
+    }
+  } finally {
+    await Promise.allSettled([...running.keys()].map(generator => generator.return(undefined)))
+  }
+}
+
+/** Resolves after `ms`, or as soon as the signal is aborted; true if the whole time has passed. */
+export function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  return new Promise(resolve => {
+    if (signal.aborted) return resolve(false)
+    const done = (whole: boolean): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+      resolve(whole)
+    }
+    const onAbort = (): void => done(false)
+    const timer = setTimeout(done, Math.max(0, ms), true)
+    signal.addEventListener('abort', onAbort)
+  })
+}

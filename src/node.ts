@@ -1,0 +1,160 @@
+import type { Libp2p, PrivateKey, Transport } from '@libp2p/interface'
+import type { AddressManager, ConnectionManager, Registrar, TransportManager } from '@libp2p/interface-internal'
+import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
+import { Failure } from './errors.ts'
+import { tracedEncrypter } from './trace.ts'
+import { loadTransport, type TransportName } from './transports.ts'
+import { version } from './version.ts'
+
+/** The parts of a libp2p node that a service may ask for: its public extension point. */
+export type Components = CircuitRelayTransportComponents & {
+  addressManager: AddressManager
+  connectionManager: ConnectionManager
+  registrar: Registrar
+  transportManager: TransportManager & { add(transport: Transport): void }
+  privateKey: PrivateKey
+}
+
+type Service = (components: Components) => unknown
+
+export interface NodeOptions {
+  /** A private key file; without one the identity is new in each run. */
+  identity?: string | undefined
+  /** What to tell peers instead of the addresses that the node listens on. */
+  announce?: string[] | undefined
+  /** Beside identify: the protocols that this node answers. */
+  services?: Record<string, Service> | undefined
+  /** Asked before an inbound connection is upgraded. */
+  mayConnect?: (() => boolean) | undefined
+  maxConnections?: number | undefined
+}
+
+/** A started libp2p node; `await using` says who owns it. */
+export interface Node extends AsyncDisposable {
+  readonly libp2p: Libp2p
+  readonly components: Components
+  readonly peerId: string
+  /** Loads a transport once; a node starts with none. */
+  use(name: TransportName): Promise<void>
+}
+
+/** How long a node may take to close its connections before the process leaves them behind. */
+const STOP_MS = 1500
+
+/** A stalled relay or receiver must not hold more than this for each stream: below the read buffer of a stream, 4 MiB. */
+const STREAM_WINDOW = 1 << 20
+
+export async function openNode(options: NodeOptions): Promise<Node> {
+  const [{ createLibp2p }, { noise }, { yamux }, { identify }] = await Promise.all([
+    import('libp2p'),
+    import('@chainsafe/libp2p-noise'),
+    import('@chainsafe/libp2p-yamux'),
+    import('@libp2p/identify')
+  ])
+  const identity = options.identity == null ? null : await readIdentity(options.identity)
+  let components: Components | undefined
+  const libp2p = await createLibp2p({
+    ...(identity != null && { privateKey: identity }),
+    nodeInfo: { name: 'p2pctl', version, userAgent: `p2pctl/${version} node/${process.versions.node}` },
+    addresses: { announce: options.announce ?? [] },
+    connectionEncrypters: [tracedEncrypter(noise())],
+    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } })],
+    // it pings every 10 s and aborts the connection when that fails: it would falsify what we measure
+    connectionMonitor: { enabled: false },
+    connectionGater: { denyInboundConnection: () => options.mayConnect?.() === false },
+    connectionManager: {
+      maxConnections: options.maxConnections ?? 300,
+      // with the 10 that libp2p allows, a handful of silent sockets lock everybody else out
+      maxIncomingPendingConnections: 128,
+      inboundUpgradeTimeout: 5000,
+      // 5 a second from one host, libp2p's default, refuses a person who dials from a script
+      inboundConnectionThreshold: 100
+    },
+    services: {
+      ...options.services,
+      // asked once and with a signal: running by itself as well makes both calls fail (libp2p 3.3)
+      identify: identify({ runOnConnectionOpen: false }),
+      parts: (parts: Components) => {
+        components = parts
+        // not the parts themselves: libp2p would start them as a service, forever
+        return {}
+      }
+    }
+  })
+  const parts = components!
+  const loaded = new Map<TransportName, Promise<void>>()
+  const use = async (name: TransportName): Promise<void> => {
+    const transport = (await loadTransport(name))(parts)
+    parts.transportManager.add(transport)
+    await (transport as { start?(): Promise<void> }).start?.()
+  }
+  return {
+    libp2p,
+    components: parts,
+    peerId: libp2p.peerId.toString(),
+    use: name => {
+      if (!loaded.has(name)) loaded.set(name, use(name))
+      return loaded.get(name)!
+    },
+    [Symbol.asyncDispose]: async () => {
+      const late = new Promise(resolve => setTimeout(resolve, STOP_MS).unref())
+      // sockets that never say a word keep a WebSocket listener from closing (@libp2p/websockets 10)
+      await Promise.race([libp2p.stop(), late])
+    }
+  }
+}
+
+/** Listen on one address, or fail with the reason: libp2p is silent about some when others work. */
+export async function listenOn(node: Node, addr: string): Promise<void> {
+  const [{ multiaddr }, { isTransport }, { transportOf }] = await Promise.all([
+    import('@multiformats/multiaddr'),
+    import('./transports.ts'),
+    import('./addr.ts')
+  ])
+  const ma = multiaddr(addr)
+  const name = transportOf(ma)
+  if (!isTransport(name)) {
+    throw new Failure('no_such_listener', `cannot listen on ${addr}: no ${name ?? 'known'} listener in this build`, {
+      phase: 'listen',
+      addr
+    })
+  }
+  await node.use(name)
+  try {
+    await node.components.transportManager.listen([ma])
+  } catch (error) {
+    throw listenFailure(addr, error)
+  }
+  for (const own of node.components.transportManager.getAddrs()) {
+    // without this a public address is told to nobody until an AutoNAT server has seen it
+    node.components.addressManager.confirmObservedAddr(own, { type: 'transport' })
+  }
+}
+
+/** The error number of a listener stands only in the text of the message (libp2p 3.3). */
+function listenFailure(addr: string, cause: unknown): Failure {
+  const text = cause instanceof Error ? cause.message : String(cause)
+  const options = { phase: 'listen', addr, cause } as const
+  if (text.includes('EADDRINUSE')) {
+    return new Failure('address_in_use', `cannot listen on ${addr}: the address is in use`, options)
+  }
+  if (text.includes('EADDRNOTAVAIL') || text.includes('EAFNOSUPPORT') || text.includes('EINVAL')) {
+    return new Failure('address_not_available', `cannot listen on ${addr}: this machine has no such address`, options)
+  }
+  if (text.includes('EACCES')) {
+    return new Failure('address_not_available', `cannot listen on ${addr}: permission denied`, {
+      ...options,
+      hint: 'ports below 1024 need privileges: choose a higher one'
+    })
+  }
+  return new Failure(
+    'no_such_listener',
+    `cannot listen on ${addr}: ${text.split('\n').at(-1)?.trim() || text}`,
+    options
+  )
+}
+
+async function readIdentity(path: string): Promise<PrivateKey> {
+  const { readKeyFile } = await import('./keys.ts')
+  return (await readKeyFile(path)).key
+}

@@ -1,0 +1,169 @@
+import { errorEvent, Failure } from './errors.ts'
+import type { Command, Event, Verdict } from './events.ts'
+import { createOutput, type Output } from './output.ts'
+import { safe } from './safe.ts'
+import type { View } from './views/screen.ts'
+
+/** What every command takes. */
+export interface CommonOptions {
+  json?: boolean | undefined
+  quiet?: boolean | undefined
+  verbose?: boolean | undefined
+  /** libp2p's log namespaces, or true for the usual ones. */
+  debug?: string | boolean | undefined
+  color: 'auto' | 'always' | 'never'
+  /** The whole run, in ms. */
+  deadline?: number | undefined
+}
+
+export interface Run<O> {
+  cmd: string
+  command: () => Promise<{ default: Command<O> }>
+  view: () => Promise<{ default: View }>
+  options: O & CommonOptions
+  /** It has no end of its own, so a signal is its normal end. */
+  untilStopped: boolean
+}
+
+type Stop =
+  | { by: 'signal'; signal: NodeJS.Signals }
+  | { by: 'deadline' }
+  | { by: 'output'; error: NodeJS.ErrnoException }
+  | { by: 'bug'; error: unknown }
+
+const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
+/** After a stop, how long a command may take to finish its sentence: servers are gone within 2 s. */
+const GRACE_MS = 1900
+
+/** One command's life, from its options to the end of the process. */
+export async function run<O>({ cmd, command, view, options, untilStopped }: Run<O>): Promise<void> {
+  prepareDebug(options.debug)
+  const stopper = new AbortController()
+  let stop: Stop | undefined
+  const stopBy = (why: Stop): void => {
+    stop ??= why
+    stopper.abort()
+  }
+  const output = createOutput(cmd, options, view, error => stopBy({ by: 'output', error }))
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stop != null) dieOf(signal)
+    output.stopping()
+    stopBy({ by: 'signal', signal })
+  }
+  for (const signal of SIGNALS) process.on(signal, onSignal)
+  process.on('uncaughtException', error => stopBy({ by: 'bug', error }))
+  // a promise that nobody will settle would else end the process quietly, with 0
+  process.on('beforeExit', () => stopBy({ by: 'bug', error: new Error('nothing is left to wait for') }))
+  const deadline = options.deadline == null ? undefined : setTimeout(stopBy, options.deadline, { by: 'deadline' })
+
+  let verdict: Verdict | undefined
+  let failure: Failure | undefined
+  try {
+    verdict = await follow(command, options, stopper.signal, output)
+  } catch (error) {
+    // ask the signal, not the error's name, whether we were interrupted
+    if (error instanceof Failure || !stopper.signal.aborted) failure = toFailure(error)
+  }
+  clearTimeout(deadline)
+
+  const end = conclude(stop, verdict, failure, untilStopped, options.deadline)
+  if (end.failure != null) await output.event(errorEvent(end.failure))
+  if (end.failure != null && options.debug) process.stderr.write(`${stackOf(end.failure)}\n`)
+  await output.event(end.summary)
+  await output.flush()
+
+  if (stop?.by === 'output') process.exit(exitCodeOf(stop.error))
+  if (end.summary.signal != null) return dieOf(end.summary.signal as NodeJS.Signals)
+  // not a return: libp2p leaves timers behind that would hold the process for a second (libp2p 3.3)
+  process.exit(end.summary.exit_code ?? 1)
+}
+
+/** Says what the command yields, until it ends, or until a stop has been ignored for too long. */
+async function follow<O>(
+  load: Run<O>['command'],
+  options: O,
+  signal: AbortSignal,
+  output: Output
+): Promise<Verdict | undefined> {
+  const { default: command } = await load()
+  const events = command(options, signal)[Symbol.asyncIterator]()
+  const overdue = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => setTimeout(reject, GRACE_MS, signal.reason))
+  })
+  let verdict: Verdict | undefined
+  for (;;) {
+    const next = await Promise.race([events.next(), overdue])
+    if (next.done === true) return verdict
+    if (next.value.type === 'run.summary') verdict = next.value
+    else await output.event(next.value)
+  }
+}
+
+interface End {
+  summary: Event<'run.summary'>
+  failure?: Failure | undefined
+}
+
+/** The exit code and the words of the summary, from one place so that they agree. */
+function conclude(
+  stop: Stop | undefined,
+  verdict: Verdict | undefined,
+  thrown: Failure | undefined,
+  untilStopped: boolean,
+  deadlineMs: number | undefined
+): End {
+  let failure = stop?.by === 'bug' ? toFailure(stop.error) : thrown
+  if (stop?.by === 'deadline' && verdict == null) {
+    failure = new Failure('deadline', `no conclusion within the deadline of ${deadlineMs! / 1000} s`)
+  }
+  const signal = stop?.by === 'signal' && !untilStopped && failure == null ? stop.signal : null
+  const code = failure?.exitCode ?? verdict?.exit_code ?? ((verdict?.ok ?? true) ? 0 : 1)
+  const stopped = stop?.by === 'signal' ? 'interrupted' : stop?.by === 'deadline' ? 'deadline' : undefined
+  return {
+    failure,
+    summary: {
+      ...verdict,
+      type: 'run.summary',
+      ok: signal == null && code === 0,
+      reason: failure != null && failure.code !== 'deadline' ? 'error' : (stopped ?? verdict?.reason ?? 'complete'),
+      exit_code: signal == null ? code : null,
+      signal
+    }
+  }
+}
+
+function toFailure(error: unknown): Failure {
+  if (error instanceof Failure) return error
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return new Failure('internal', `unexpected error: ${safe(text)}`, { cause: error })
+}
+
+function stackOf(failure: Failure): string {
+  const { cause } = failure
+  const stack = cause instanceof Error ? `${failure.stack}\ncaused by ${cause.stack}` : `${failure.stack}`
+  return stack
+    .split('\n')
+    .map(line => safe(line))
+    .join('\n')
+}
+
+/** So that a shell sees a death by this signal, and a script stops where it would: exit(130) is not the same. */
+function dieOf(signal: NodeJS.Signals): void {
+  for (const name of SIGNALS) process.removeAllListeners(name)
+  process.kill(process.pid, signal)
+}
+
+function exitCodeOf(error: NodeJS.ErrnoException): number {
+  if (error.code === 'EPIPE') return 141
+  process.stderr.write(`p2pctl: cannot write to stdout: ${error.code === 'ENOSPC' ? 'no space left' : error.message}\n`)
+  return 3
+}
+
+/** libp2p's logs, only when asked for: what a peer says can be in them. */
+function prepareDebug(debug: string | boolean | undefined): void {
+  // with it, noise would log private keys (libp2p-noise 17)
+  delete process.env.DUMP_SESSION_KEYS
+  if (debug == null || debug === false) delete process.env.DEBUG
+  else process.env.DEBUG = typeof debug === 'string' ? debug : (process.env.DEBUG ?? 'libp2p:*')
+}

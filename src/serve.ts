@@ -1,0 +1,142 @@
+import { rename, rm, writeFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import type { Connection } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import { parseAddr, withPeerId } from './addr.ts'
+import { openEvent } from './connect.ts'
+import { Failure } from './errors.ts'
+import type { Said } from './events.ts'
+import type { Queue } from './flow.ts'
+import { listenOn, type Node } from './node.ts'
+import { identify, identityEvent } from './protocols/identify.ts'
+import { safe } from './safe.ts'
+
+/** What every command that listens takes. */
+export interface ServeOptions {
+  identity?: string
+  listen?: string[]
+  /** A port, or true for one that the system chooses. */
+  tcp?: number | true
+  ws?: number | true
+  announce?: string[]
+  readyFile?: string
+  /** Stop after this long, in ms. */
+  for?: number
+  /** Stop when this many inbound connections have ended. */
+  exitAfter?: number
+}
+
+/** How many events may wait for a slow reader of stdout before nobody is let in any more. */
+export const MAX_WAITING = 1000
+const IDENTIFY_MS = 5000
+
+/** The addresses that were asked for; by default, TCP and WebSocket on every interface. */
+export function listenAddrs({ listen = [], tcp, ws }: ServeOptions): string[] {
+  const named = listen.map(addr => parseAddr(addr).toString())
+  if (tcp != null) named.push(...everywhere(tcp, ''))
+  if (ws != null) named.push(...everywhere(ws, '/ws'))
+  return named.length > 0 ? named : [...everywhere(true, ''), ...everywhere(true, '/ws')]
+}
+
+function everywhere(port: number | true, suffix: string): string[] {
+  const tail = `tcp/${port === true ? 0 : port}${suffix}`
+  const hasIpv6 = Object.values(networkInterfaces()).some(list => list?.some(({ family }) => family === 'IPv6'))
+  return hasIpv6 ? [`/ip4/0.0.0.0/${tail}`, `/ip6/::/${tail}`] : [`/ip4/0.0.0.0/${tail}`]
+}
+
+/** One after another, so that each failure names its address. */
+export async function listenOnAll(node: Node, addrs: string[]): Promise<void> {
+  for (const addr of addrs) await listenOn(node, addr)
+}
+
+/** The addresses that others can dial: announced ones first, each with the peer ID. */
+export function ownAddrs(node: Node): string[] {
+  const { addressManager, transportManager } = node.components
+  const all = [...addressManager.getAnnounceAddrs(), ...transportManager.getAddrs()]
+  return [...new Set(all.map(addr => withPeerId(multiaddr(addr.toString()), node.peerId).toString()))]
+}
+
+/**
+ * Says that the node is ready, then who comes and goes and whatever else is put into the queue, until the signal,
+ * `for` or `exitAfter`; gives the number of inbound connections. The ready file is there in between.
+ */
+export async function* serve(
+  node: Node,
+  queue: Queue<Said>,
+  options: ServeOptions,
+  signal: AbortSignal
+): AsyncGenerator<Said, number> {
+  const end = new AbortController()
+  const until = AbortSignal.any([signal, end.signal])
+  const timer = options.for == null ? undefined : setTimeout(() => end.abort(), options.for)
+  let opened = 0
+  let closed = 0
+  watch(node, queue, until, direction => {
+    if (direction === 'open') opened++
+    else if (++closed === options.exitAfter) end.abort()
+  })
+  const ready = { type: 'listen.ready' as const, pid: process.pid, peer_id: node.peerId, addrs: ownAddrs(node) }
+  try {
+    if (options.readyFile != null) await writeReadyFile(options.readyFile, ready)
+    yield ready
+    yield* queue.items(until)
+  } finally {
+    clearTimeout(timer)
+    if (options.readyFile != null) await rm(options.readyFile, { force: true }).catch(() => {})
+  }
+  return opened
+}
+
+/** Puts connections, identities and changed addresses into the queue. */
+function watch(node: Node, queue: Queue<Said>, signal: AbortSignal, count: (what: 'open' | 'close') => void): void {
+  const { libp2p } = node
+  let known = ownAddrs(node).join()
+  libp2p.addEventListener('connection:open', ({ detail: connection }) => {
+    void queue.push(openEvent(connection))
+    if (connection.direction !== 'inbound') return
+    count('open')
+    void ask(connection, queue, signal)
+  })
+  libp2p.addEventListener('connection:close', ({ detail: connection }) => {
+    const { remotePeer, remoteAddr, timeline } = connection
+    void queue.push({
+      type: 'connection.close',
+      peer_id: remotePeer.toString(),
+      remote_addr: remoteAddr.toString(),
+      duration_ms: (timeline.close ?? Date.now()) - timeline.open
+    })
+    if (connection.direction === 'inbound') count('close')
+  })
+  libp2p.addEventListener('self:peer:update', () => {
+    const addrs = ownAddrs(node)
+    if (addrs.join() === known) return
+    known = addrs.join()
+    void queue.push({ type: 'listen.addrs', addrs })
+  })
+}
+
+/** Who is it? A peer that does not say is shown all the same, with nothing known of it. */
+async function ask(connection: Connection, queue: Queue<Said>, signal: AbortSignal): Promise<void> {
+  const peerId = connection.remotePeer.toString()
+  const nothing = { agent_version: null, protocol_version: null, observed_addr: null, listen_addrs: [], protocols: [] }
+  const identity = await identify(connection, AbortSignal.any([signal, AbortSignal.timeout(IDENTIFY_MS)])).catch(
+    () => null
+  )
+  await queue.push(identityEvent(peerId, identity ?? { ...nothing, signed_record: null }))
+}
+
+/** By rename, so that whoever waits for the file never reads half of it. */
+async function writeReadyFile(path: string, ready: object): Promise<void> {
+  const partial = `${path}.${process.pid}.tmp`
+  try {
+    await writeFile(partial, `${JSON.stringify(ready)}\n`, { mode: 0o644 })
+    await rename(partial, path)
+  } catch (cause) {
+    await rm(partial, { force: true }).catch(() => {})
+    const code = (cause as NodeJS.ErrnoException).code === 'ENOSPC' ? 'no_space' : 'file_unwritable'
+    throw new Failure(code, `cannot write the ready file ${safe(path)}: ${(cause as Error).message}`, {
+      phase: 'listen',
+      cause
+    })
+  }
+}

@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises'
+import { text as readAll } from 'node:stream/consumers'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { parseAddr, parseTarget } from './addr.ts'
+import { errorEvent, Failure } from './errors.ts'
+import type { Event, Verdict } from './events.ts'
+import { safe } from './safe.ts'
+
+/** Somebody to dial. */
+export interface Target {
+  /** As it was given. */
+  text: string
+  addr: Multiaddr
+  /** Null where the address names nobody: then whoever answers is right. */
+  peerId: string | null
+}
+
+export interface TargetOptions {
+  relay?: string | undefined
+  requirePeerId?: boolean | undefined
+}
+
+/** Arguments -> targets: `@file` and `-` (stdin) are read, one target a line, `#` starts a comment. */
+export async function readTargets(args: string[], options: TargetOptions = {}): Promise<Target[]> {
+  const lists = await Promise.all(args.map(expand))
+  const targets = lists.flat().map(text => toTarget(text, options))
+  if (targets.length > 0) return targets
+  throw new Failure('invalid_option', `no target in ${args.map(arg => safe(arg)).join(', ')}`, {
+    hint: 'write one multiaddr a line'
+  })
+}
+
+async function expand(arg: string): Promise<string[]> {
+  if (arg !== '-' && !arg.startsWith('@')) return [arg]
+  const lines = (arg === '-' ? await readAll(process.stdin) : await readList(arg.slice(1))).split('\n')
+  return lines.map(line => line.replace(/(^|\s)#.*$/, '').trim()).filter(line => line !== '')
+}
+
+async function readList(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (cause) {
+    throw new Failure('file_unreadable', `cannot read the targets in ${safe(path)}: ${(cause as Error).message}`, {
+      cause
+    })
+  }
+}
+
+function toTarget(text: string, options: TargetOptions): Target {
+  const { addr, peerId } = parseTarget(text)
+  if (addr == null) {
+    if (options.relay == null) {
+      throw new Failure('invalid_option', `${safe(text)} is a peer ID without an address, and no source is named`, {
+        hint: 'give a multiaddr, or --relay ADDR to reach the peer through a relay',
+        target: text
+      })
+    }
+    return { text, addr: multiaddr(`${parseAddr(options.relay)}/p2p-circuit/p2p/${peerId}`), peerId }
+  }
+  if (peerId == null && options.requirePeerId === true) {
+    throw new Failure('invalid_multiaddr', `${safe(text)} has no /p2p/PEER-ID, and --require-peer-id wants one`, {
+      hint: 'add /p2p/PEER-ID',
+      target: text
+    })
+  }
+  return { text, addr, peerId }
+}
+
+/**
+ * The verdict on some targets: for one the exit code is that of its failure, for several it is 0 or 1. Those that were
+ * not come to before the end did not hold.
+ */
+export function verdictOf(targets: Target[], held: number, failures: Failure[]): Verdict {
+  const ok = held === targets.length
+  const [only] = targets.length === 1 ? failures : []
+  const target = targets.length === 1 ? targets[0]?.text : undefined
+  const verdict: Verdict = { type: 'run.summary', ok, exit_code: ok ? 0 : (only?.exitCode ?? 1) }
+  return { ...verdict, ...(target != null && { target }), ...(only != null && { reason: 'error' }) }
+}
+
+/** The failure of one target, as the event that says so. */
+export function failureEvent(failure: Failure, target: Target): Event<'error'> {
+  return { ...errorEvent(failure), target: target.text }
+}

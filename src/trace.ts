@@ -1,0 +1,100 @@
+/**
+ * What js-libp2p hides of a dial: when each phase began and ended, and which error the network gave.
+ * libp2p 3.3 has no event for an address that failed, its upgrader drops the cause of an error, and Node's WebSocket
+ * says "network error" to everything; so the encrypters are wrapped and the sockets watched.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { subscribe } from 'node:diagnostics_channel'
+import type { Socket } from 'node:net'
+import type { ConnectionEncrypter, SecureConnectionOptions } from '@libp2p/interface'
+
+/** One dial as it goes on. Times are those of `performance.now()`, in ms. */
+export interface Trace {
+  startedAt: number
+  /** A socket was opened for it: Node's WebSocket refuses some ports without trying. */
+  socket: boolean
+  /** The transport is connected, and the security protocol is about to be negotiated. */
+  connectedAt?: number
+  /** Both sides have agreed on a security protocol. */
+  agreedAt?: number
+  /** The peer has shown its identity. */
+  securedAt?: number
+  /** The muxer came with the security handshake and cost no round trip of its own. */
+  earlyMuxer: boolean
+  /** The error of the socket, before libp2p or undici replaced it. */
+  socketError?: NodeJS.ErrnoException
+  /** The error of the security handshake, before the upgrader replaced it. */
+  securityError?: Error
+  /** What a server answered that is no WebSocket. */
+  httpStatus?: number
+}
+
+interface ProgressEvent {
+  type: string
+}
+
+const traces = new AsyncLocalStorage<Trace>()
+let watching = false
+
+/** Run a dial and keep what can be seen of it in `trace`. */
+export async function traceDial<T>(trace: Trace, dial: (onProgress: (event: ProgressEvent) => void) => Promise<T>) {
+  watchSockets()
+  return await traces.run(trace, () =>
+    dial(event => {
+      // the last one counts: a dial through a relay may connect to the relay first
+      if (event.type === 'upgrader:encrypt-outbound-connection') trace.connectedAt = performance.now()
+    })
+  )
+}
+
+export function newTrace(): Trace {
+  return { startedAt: performance.now(), socket: false, earlyMuxer: false }
+}
+
+/** Wraps the factory of an encrypter, so that outbound handshakes are seen by the trace that they belong to. */
+export function tracedEncrypter<C>(
+  factory: (components: C) => ConnectionEncrypter
+): (components: C) => ConnectionEncrypter {
+  return components => {
+    const encrypter = factory(components)
+    const secureOutbound = encrypter.secureOutbound.bind(encrypter)
+    encrypter.secureOutbound = async (stream, options?: SecureConnectionOptions) => {
+      const trace = traces.getStore()
+      if (trace != null) trace.agreedAt = performance.now()
+      try {
+        const secured = await secureOutbound(stream, options)
+        if (trace != null) {
+          trace.securedAt = performance.now()
+          trace.earlyMuxer = secured.streamMuxer != null
+        }
+        return secured
+      } catch (error) {
+        if (trace != null && error instanceof Error) trace.securityError = error
+        throw error
+      }
+    }
+    return encrypter
+  }
+}
+
+function watchSockets(): void {
+  if (watching) return
+  watching = true
+  subscribe('net.client.socket', message => {
+    const trace = traces.getStore()
+    if (trace == null) return
+    const { socket } = message as { socket: Socket }
+    trace.socket = true
+    socket.once('error', error => {
+      trace.socketError ??= error
+    })
+  })
+  subscribe('undici:request:headers', message => {
+    const trace = traces.getStore()
+    if (trace != null) trace.httpStatus = (message as { response: { statusCode: number } }).response.statusCode
+  })
+  subscribe('undici:request:error', message => {
+    const trace = traces.getStore()
+    if (trace != null) trace.socketError ??= (message as { error: NodeJS.ErrnoException }).error
+  })
+}

@@ -1,0 +1,23 @@
+import type { Transport } from '@libp2p/interface'
+import type { Components } from './node.ts'
+
+/** The transports that this build can load, by the name that events use. */
+export type TransportName = 'tcp' | 'ws' | 'circuit'
+
+type Factory = (components: Components) => Transport
+
+/** Each is imported only when an address asks for it. */
+const loaders: Record<TransportName, () => Promise<Factory>> = {
+  tcp: async () => (await import('@libp2p/tcp')).tcp(),
+  ws: async () => (await import('@libp2p/websockets')).webSockets(),
+  // a peer that dials us through a relay that we have no reservation on gets no listener of its own for it
+  circuit: async () => (await import('@libp2p/circuit-relay-v2')).circuitRelayTransport()
+}
+
+export function isTransport(name: string | null): name is TransportName {
+  return name != null && name in loaders
+}
+
+export async function loadTransport(name: TransportName): Promise<Factory> {
+  return await loaders[name]()
+}

@@ -1,0 +1,92 @@
+import { scopeOf } from '../addr.ts'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Event, Phases } from '../events.ts'
+import { safe } from '../safe.ts'
+import { bar, bareAddr, duration, plural, shortId } from './format.ts'
+import { type Screen, viewOf } from './screen.ts'
+
+/** What `curl -v` is to HTTP: the phases as a waterfall, then who answered. */
+export default viewOf(screen => {
+  const { out, err, status, verbose, quiet } = screen
+  let attempts: Event<'dial.attempt'>[] = []
+  return {
+    'run.start': () => status('dialing'),
+    'dial.resolve': ({ addr, addrs, ms }) => {
+      if (!quiet)
+        err.line(err.chalk.dim(`resolved ${safe(addr)} to ${plural(addrs.length, 'address')} in ${duration(ms)}`))
+      if (verbose) for (const one of addrs) err.line(err.chalk.dim(`  ${safe(one)}`))
+    },
+    'dial.attempt': event => {
+      attempts.push(event)
+      if (!event.ok) return
+      for (const line of connectedLines(event, screen)) out.line(line)
+      for (const { addr, error } of attempts.slice(0, -1)) {
+        if (!quiet) err.line(err.chalk.dim(`before it ${safe(addr)}: ${error?.message}`))
+      }
+      attempts = []
+    },
+    'peer.identify': event => {
+      for (const line of identifyLines(event, screen)) out.line(line)
+    },
+    'dial.protocol': ({ protocol, ok }) => {
+      out.line(`${safe(protocol)}   ${ok ? out.chalk.green('spoken') : out.chalk.yellow('not spoken')}`)
+    }
+  }
+})
+
+const rows = [
+  ['resolve', 'resolve_ms'],
+  ['connect', 'connect_ms'],
+  ['security', 'security_ms'],
+  ['muxer', 'muxer_ms'],
+  ['identify', 'identify_ms']
+] as const satisfies [string, keyof Phases][]
+
+/** Where the bars of the waterfall begin. */
+const BAR_AT = 22
+
+export function connectedLines(event: Event<'dial.attempt'>, { out, quiet }: Screen): string[] {
+  const { chalk, live, columns } = out
+  const id = event.peer_id ?? '?'
+  const unverified = event.addr.includes('/p2p/') ? '' : chalk.yellow('   unverified')
+  const place = event.of == null || event.of === 1 ? '' : chalk.dim(`   (address ${event.number} of ${event.of})`)
+  const lines = [`connected to ${chalk.bold(shortId(id, live))} via ${bareAddr(event.addr)}${place}${unverified}`]
+  if (quiet) return lines
+  const width = Math.min(columns - BAR_AT - 10, 60)
+  const scale = width / event.total_ms
+  const notes: Partial<Record<string, string | null>> = { security: event.security, muxer: event.muxer }
+  let passed = 0
+  for (const [name, key] of rows) {
+    const ms = event.phases[key]
+    if (ms == null) continue
+    const note = notes[name] == null ? '' : `   ${safe(notes[name])}`
+    const drawn = `${' '.repeat(Math.floor(passed * scale))}${chalk.cyan(bar(ms * scale))}`
+    lines.push(`  ${name.padEnd(8)} ${duration(ms).padStart(9)}  ${drawn}${note}`)
+    passed += ms
+  }
+  const muxer = event.phases.muxer_ms == null && event.muxer != null ? `   muxer ${safe(event.muxer)}` : ''
+  lines.push(
+    `  ${'total'.padEnd(8)} ${duration(event.total_ms).padStart(9)}${muxer}${event.limited ? '   limited by the relay' : ''}`
+  )
+  return lines
+}
+
+export function identifyLines(event: Event<'peer.identify'>, { out, verbose, quiet }: Screen): string[] {
+  if (quiet) return []
+  const { chalk } = out
+  const record = event.signed_record
+  const signed =
+    record == null ? 'no signed record' : record.valid ? 'signed record valid' : chalk.red('signed record NOT valid')
+  const more = verbose ? '' : chalk.dim(' (-v lists them)')
+  const facts = [
+    `agent ${safe(event.agent_version ?? 'unknown', 64)}`,
+    `observed ${event.observed_addr == null ? 'nothing' : bareAddr(event.observed_addr)}`,
+    signed,
+    `${plural(event.protocols.length, 'protocol')}${more}`
+  ]
+  const lines = [facts.join('   ')]
+  if (verbose) lines.push(`protocol version ${safe(event.protocol_version ?? 'unknown')}`)
+  for (const addr of event.listen_addrs) lines.push(`  listens  ${scopeOf(multiaddr(addr)).padEnd(8)} ${safe(addr)}`)
+  if (verbose) for (const protocol of event.protocols) lines.push(`  speaks   ${safe(protocol)}`)
+  return lines
+}

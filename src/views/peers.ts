@@ -1,0 +1,45 @@
+import type { Event } from '../events.ts'
+import { safe } from '../safe.ts'
+import { bareAddr, pad, plural, shortId } from './format.ts'
+import { viewOf } from './screen.ts'
+
+type Peer = Omit<Event<'peer.add'>, 'type'>
+
+/** A peer a line, as soon as it is seen. */
+export default viewOf(({ out, err, status, quiet, verbose }) => {
+  const { chalk, live } = out
+  const widths = [live ? 15 : 52, 10, 34]
+  let count = 0
+  const row = (...cells: string[]): string =>
+    cells
+      .map((cell, column) => pad(cell, widths[column] ?? 0))
+      .join('  ')
+      .trimEnd()
+  const show = ({ peer_id, sources, agent_version, addrs }: Peer, note = ''): void => {
+    const more = addrs.length > 1 ? ` +${addrs.length - 1}` : ''
+    const addr = addrs[0] == null ? '-' : `${bareAddr(addrs[0])}${more}`
+    const text = row(shortId(peer_id, live), safe(sources.join(',')), safe(agent_version ?? '-', 34), addr)
+    out.line(note === '' ? text : chalk.dim(`${text}  ${note}`))
+    if (verbose) for (const one of addrs) out.line(`  ${safe(one)}`)
+  }
+  return {
+    'run.start': () => status('looking'),
+    'peer.add': event => {
+      if (count++ === 0 && !quiet) out.line(chalk.dim(row('PEER', 'SOURCE', 'AGENT', 'ADDRESS')))
+      show(event)
+      status(`looking, ${plural(count, 'peer')} so far`)
+    },
+    'peer.change': event => {
+      if (verbose) show(event, 'changed')
+    },
+    'peer.remove': event => show(event, 'gone'),
+    'source.end': ({ source, peers, message }) => {
+      if (message != null) err.line(err.chalk.yellow(`${safe(source)}: ${message}`))
+      else if (verbose) err.line(err.chalk.dim(`${safe(source)}: ${plural(peers, 'peer')}`))
+    },
+    'run.summary': event => {
+      status(null)
+      if (!quiet) err.line(plural(event.peers ?? count, 'peer'))
+    }
+  }
+})

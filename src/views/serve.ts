@@ -1,0 +1,69 @@
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Event, EventType } from '../events.ts'
+import { safe } from '../safe.ts'
+import { clock, duration, shortId } from './format.ts'
+import type { Screen } from './screen.ts'
+
+type Handlers = { [T in EventType]?: (event: Event<T>, at: Date) => void }
+
+/** What every command that listens shows: its addresses, then who comes and goes. */
+export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handlers {
+  const { out, err, quiet } = screen
+  const { chalk, live } = out
+  /** Connections that are shown once the peer has said what it is. */
+  const arriving = new Map<string, Event<'connection.open'>[]>()
+  const log = (at: Date, mark: string, peerId: string, rest: string): void => {
+    if (!quiet) out.line(`${chalk.dim(clock(at))} ${mark.padEnd(5)}${shortId(peerId, live)}  ${rest}`)
+  }
+  const arrived = (peerId: string, agent: string | null, at: Date): void => {
+    for (const { direction, remote_addr, security, muxer, limited } of arriving.get(peerId) ?? []) {
+      const how = [security, muxer, limited ? 'limited' : null].filter(part => part != null).join(' ')
+      const mark = direction === 'inbound' ? chalk.green('+in  ') : chalk.green('+out ')
+      log(at, mark, peerId, `${safe(withoutId(remote_addr))}  ${safe(how)}  ${safe(agent ?? '-', 64)}`)
+    }
+    arriving.delete(peerId)
+  }
+  return {
+    'listen.ready': ({ peer_id, addrs }) => {
+      out.line(`${verb} as ${chalk.bold(shortId(peer_id, live))}`)
+      for (const addr of addrs) out.line(`  ${safe(addr)}`)
+      const best = addrs.find(addr => !isLoopback(addr)) ?? addrs[0]
+      const where = best == null || isLoopback(best) ? 'in another terminal' : 'on another machine'
+      if (best != null) err.line(`${where}:  p2pctl ping ${safe(best)}`)
+      err.line(chalk.dim(`ready in ${(performance.now() / 1000).toFixed(2)} s, press ^C to stop`))
+    },
+    'listen.addrs': ({ addrs }, at) => {
+      if (quiet) return
+      out.line(`${chalk.dim(clock(at))} now reachable at`)
+      for (const addr of addrs) out.line(`  ${safe(addr)}`)
+    },
+    'connection.open': (event, at) => {
+      arriving.set(event.peer_id, [...(arriving.get(event.peer_id) ?? []), event])
+      if (event.direction === 'outbound') arrived(event.peer_id, null, at)
+    },
+    'peer.identify': (event, at) => arrived(event.peer_id, event.agent_version, at),
+    'connection.close': (event, at) => {
+      arrived(event.peer_id, null, at)
+      log(
+        at,
+        chalk.dim('-gone'),
+        event.peer_id,
+        `${safe(withoutId(event.remote_addr))}  after ${duration(event.duration_ms)}`
+      )
+    },
+    'message.received': (event, at) => {
+      const text =
+        event.text == null ? `${event.bytes} bytes, not text: ${safe(event.base64 ?? '', 120)}` : safe(event.text, 4096)
+      out.line(`${chalk.dim(clock(at))} ${chalk.cyan('message')} from ${shortId(event.peer_id, live)}: ${text}`)
+    }
+  }
+}
+
+function withoutId(addr: string): string {
+  return addr.replace(/\/p2p\/[^/]+$/, '')
+}
+
+function isLoopback(addr: string): boolean {
+  const host = multiaddr(addr).getComponents()[0]?.value ?? ''
+  return host.startsWith('127.') || host === '::1' || host === 'localhost'
+}

@@ -1,11 +1,34 @@
 // Bundles src/cli.ts into dist/, one chunk for each lazily imported part, so that a start loads only what it needs.
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { isBuiltin } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build, type Metafile } from 'esbuild'
+import { build, type Metafile, type Plugin } from 'esbuild'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
+
+/**
+ * Node's own modules through process.getBuiltinModule(): an `import` of one reads each of its exports, and so loads
+ * what hangs on lazily, promises, streams and stdin among it: a third of the time that --version takes (Node 24).
+ * Commander asks for child_process, which it needs for executable subcommands only: that is fetched on first use.
+ */
+const builtins: Plugin = {
+  name: 'builtins',
+  setup(setup) {
+    setup.onResolve({ filter: /^(node:)?[a-z_/]+$/ }, ({ path, importer }) => {
+      if (!isBuiltin(path)) return undefined
+      const late = path.endsWith('child_process') && importer.includes('/commander/')
+      return { path: `node:${path.replace(/^node:/, '')}`, namespace: late ? 'late' : 'builtin' }
+    })
+    setup.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule('${path}')`
+    }))
+    setup.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({
+      contents: `module.exports = new Proxy({}, { get: (_, name) => process.getBuiltinModule('${path}')[name] })`
+    }))
+  }
+}
 
 await rm(dist, { recursive: true, force: true })
 const { metafile } = await build({
@@ -13,6 +36,7 @@ const { metafile } = await build({
   absWorkingDir: root,
   outdir: dist,
   bundle: true,
+  plugins: [builtins],
   splitting: true,
   metafile: true,
   platform: 'node',

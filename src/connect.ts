@@ -1,6 +1,6 @@
 import type { Connection } from '@libp2p/interface'
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
-import { peerIdOf, transportOf } from './addr.ts'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { peerIdOf, relayPart, transportOf } from './addr.ts'
 import { classifyDial, type Verdict } from './classify.ts'
 import { codes, Failure } from './errors.ts'
 import type { Event } from './events.ts'
@@ -115,6 +115,7 @@ async function attempt(
   runSignal: AbortSignal
 ): Promise<Attempt> {
   runSignal.throwIfAborted()
+  await loadTransports(node, addr)
   const late = AbortSignal.timeout(options.timeout)
   const signal = AbortSignal.any([runSignal, late])
   const trace = newTrace()
@@ -170,6 +171,14 @@ async function attempt(
   }
 }
 
+/** Before the clock starts: reading our own code is not the peer's time. */
+async function loadTransports(node: Node, addr: Multiaddr): Promise<void> {
+  for (const part of [relayPart(addr), addr]) {
+    const name = part == null ? null : transportOf(part)
+    if (isTransport(name)) await node.use(name)
+  }
+}
+
 async function dial(
   node: Node,
   addr: Multiaddr,
@@ -186,7 +195,6 @@ async function dial(
   if (peerIdOf(addr) === node.peerId) {
     throw new Failure('dial_self', codes.dial_self.says, { phase: 'connect' })
   }
-  await node.use(name)
   if (name === 'circuit') await dialRelay(node, addr, options, signal)
   // not libp2p.dial(): its queue merges dials to one peer, knows other addresses, and cuts each off after 6 s
   return await traceDial(trace, onProgress => node.components.transportManager.dial(addr, { signal, onProgress }))
@@ -194,7 +202,7 @@ async function dial(
 
 /** The way to the relay is dialed as an address of its own, so that its failures are told apart from the relay's. */
 async function dialRelay(node: Node, addr: Multiaddr, options: DialOptions, signal: AbortSignal): Promise<void> {
-  const relay = multiaddr(addr.toString().split('/p2p-circuit')[0])
+  const relay = relayPart(addr)!
   const relayPeer = peerIdOf(relay)
   if (relayPeer == null) {
     throw new Failure('invalid_multiaddr', 'the address of the relay has no peer ID', {

@@ -54,7 +54,10 @@ export function createOutput(
       if (!(event.type === 'error' && options.json !== true)) await say(event)
     },
     stopping() {
-      if (stderr.isTTY) stderr.write('\nstopping (^C again to stop at once)\n')
+      if (!stderr.isTTY) return
+      // behind the ^C that the terminal shows
+      stderr.write('\n')
+      setTimeout(() => stderr.write('stopping (^C again to stop at once)\n'), 300)
     },
     async flush() {
       for (const stream of [stdout, stderr]) await new Promise<void>(resolve => stream.write('', () => resolve()))

@@ -113,22 +113,23 @@ function conclude(
   untilStopped: boolean,
   deadlineMs: number | undefined
 ): End {
+  const { type: _, ok: held = true, exit_code: named, reason, ...rest } = verdict ?? {}
   let failure = stop?.by === 'bug' ? toFailure(stop.error) : thrown
   if (stop?.by === 'deadline' && verdict == null) {
     failure = new Failure('deadline', `no conclusion within the deadline of ${deadlineMs! / 1000} s`)
   }
   const signal = stop?.by === 'signal' && !untilStopped && failure == null ? stop.signal : null
-  const code = failure?.exitCode ?? verdict?.exit_code ?? ((verdict?.ok ?? true) ? 0 : 1)
+  const code = failure?.exitCode ?? named ?? (held ? 0 : 1)
   const stopped = stop?.by === 'signal' ? 'interrupted' : stop?.by === 'deadline' ? 'deadline' : undefined
   return {
     failure,
     summary: {
-      ...verdict,
       type: 'run.summary',
       ok: signal == null && code === 0,
-      reason: failure != null && failure.code !== 'deadline' ? 'error' : (stopped ?? verdict?.reason ?? 'complete'),
+      reason: failure != null && failure.code !== 'deadline' ? 'error' : (stopped ?? reason ?? 'complete'),
       exit_code: signal == null ? code : null,
-      signal
+      signal,
+      ...rest
     }
   }
 }

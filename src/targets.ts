@@ -25,6 +25,7 @@ export async function readTargets(args: string[], options: TargetOptions = {}): 
   const lists = await Promise.all(args.map(expand))
   const targets = lists.flat().map(text => toTarget(text, options))
   if (targets.length > 0) return targets
+  if (args.length === 0) throw new Failure('invalid_option', "missing required argument 'target'")
   throw new Failure('invalid_option', `no target in ${args.map(arg => safe(arg)).join(', ')}`, {
     hint: 'write one multiaddr a line'
   })

@@ -51,7 +51,7 @@ export function commandFirst(argv: string[], program: Command): string[] {
 export async function refuse(args: string[], program: Command, error: unknown): Promise<void> {
   const named = program.commands.find(command => command.name() === args[0])
   const usage = error instanceof CommanderError
-  const [message = '', suggestion] = usage ? error.message.replace(/^error: /, '').split('\n') : []
+  const [message = '', suggestion] = usage ? sentenceOf(error).split('\n') : []
   const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? `p2pctl help${named == null ? '' : ` ${named.name()}`}`
   const failure = usage ? new Failure('invalid_option', safe(message), { hint: safe(hint), cause: error }) : error
   await run({
@@ -66,4 +66,13 @@ export async function refuse(args: string[], program: Command, error: unknown): 
     },
     untilStopped: false
   })
+}
+
+/** commander's sentence in our form: lower case, no full stop. */
+function sentenceOf(error: CommanderError): string {
+  return error.message
+    .replace(/^error: /, '')
+    .replace('(outputHelp)', 'missing command')
+    .replace(' is invalid. ', ' is invalid: ')
+    .replace(/\.$/, '')
 }

@@ -1,3 +1,4 @@
+import { addAbortSignal } from 'node:stream'
 import { connect, type DialOptions } from '../connect.ts'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
@@ -19,11 +20,12 @@ export default async function* send(options: Options, signal: AbortSignal): Asyn
   const targets = await readTargets([options.target], options)
   const [target] = targets
   if (targets.length > 1) throw new Failure('invalid_option', `send takes one target, not ${targets.length}`)
+  const payload = await payloadOf(options.text, signal)
   await using node = await openNode(options)
   yield { type: 'run.start', peer_id: node.peerId }
   try {
     const { connection } = yield* connect(node, target!, { ...options, identified: false }, signal)
-    for await (const event of sendItem(connection, { kind: 'message', ...payloadOf(options.text) }, signal)) {
+    for await (const event of sendItem(connection, { kind: 'message', ...payload }, signal)) {
       yield { ...event, target: target!.text }
     }
   } catch (error) {
@@ -35,13 +37,29 @@ export default async function* send(options: Options, signal: AbortSignal): Asyn
   yield verdictOf(targets, 1, [])
 }
 
-function payloadOf(text: string): { size: number | null; source: AsyncIterable<Uint8Array> } {
-  if (text === '-') return { size: null, source: process.stdin }
-  const bytes = Buffer.from(text)
-  return {
-    size: bytes.length,
-    source: (async function* () {
-      yield bytes
-    })()
+type Payload = { size: number | null; source: AsyncIterable<Uint8Array> }
+
+/** Read before the dial, up to this: a receiver waits for a slow typist no longer than for any other silent peer. */
+const AHEAD_BYTES = 1 << 20
+
+async function payloadOf(text: string, signal: AbortSignal): Promise<Payload> {
+  if (text !== '-') {
+    const bytes = Buffer.from(text)
+    return { size: bytes.length, source: chunks([bytes]) }
   }
+  const stdin: AsyncIterator<Uint8Array> = addAbortSignal(signal, process.stdin)[Symbol.asyncIterator]()
+  const ahead: Uint8Array[] = []
+  let size = 0
+  while (size <= AHEAD_BYTES) {
+    const next = await stdin.next()
+    if (next.done === true) return { size, source: chunks(ahead) }
+    ahead.push(next.value)
+    size += next.value.length
+  }
+  return { size: null, source: chunks(ahead, stdin) }
+}
+
+async function* chunks(ahead: Uint8Array[], rest?: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* ahead
+  if (rest != null) yield* { [Symbol.asyncIterator]: () => rest }
 }

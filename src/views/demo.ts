@@ -53,7 +53,9 @@ export default viewOf(screen => {
       err.line('try next, in two terminals:')
       err.line('  npx p2pctl listen')
       err.line('  npx p2pctl ping <an address that it prints>')
-      err.line('and with any libp2p peer:  npx p2pctl dial <multiaddr> -v     more: npx p2pctl --help')
+      err.line('with any other libp2p peer:')
+      err.line('  npx p2pctl dial <multiaddr> -v')
+      err.line('and for more:  npx p2pctl --help')
     }
   }
 })

@@ -2,7 +2,7 @@ import { scopeOf } from '../addr.ts'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Event, Phases } from '../events.ts'
 import { safe } from '../safe.ts'
-import { bar, bareAddr, duration, plural, shortId } from './format.ts'
+import { bar, bareAddr, duration, fit, plural, shortId, shortIds } from './format.ts'
 import { type Screen, viewOf } from './screen.ts'
 
 /** What `curl -v` is to HTTP: the phases as a waterfall, then who answered. */
@@ -50,7 +50,9 @@ export function connectedLines(event: Event<'dial.attempt'>, { out, quiet }: Scr
   const id = event.peer_id ?? '?'
   const unverified = event.addr.includes('/p2p/') ? '' : chalk.yellow('   unverified')
   const place = event.of == null || event.of === 1 ? '' : chalk.dim(`   (address ${event.number} of ${event.of})`)
-  const lines = [`connected to ${chalk.bold(shortId(id, live))} via ${bareAddr(event.addr)}${place}${unverified}`]
+  const lines = [
+    `connected to ${chalk.bold(shortId(id, live))} via ${shortIds(bareAddr(event.addr), live)}${place}${unverified}`
+  ]
   if (quiet) return lines
   const width = Math.min(columns - BAR_AT - 10, 60)
   const scale = width / event.total_ms
@@ -84,7 +86,7 @@ export function identifyLines(event: Event<'peer.identify'>, { out, verbose, qui
     signed,
     `${plural(event.protocols.length, 'protocol')}${more}`
   ]
-  const lines = [facts.join('   ')]
+  const lines = fit(facts, out.columns)
   if (verbose) lines.push(`protocol version ${safe(event.protocol_version ?? 'unknown')}`)
   for (const addr of event.listen_addrs) lines.push(`  listens  ${scopeOf(multiaddr(addr)).padEnd(8)} ${safe(addr)}`)
   if (verbose) for (const protocol of event.protocols) lines.push(`  speaks   ${safe(protocol)}`)

@@ -13,7 +13,7 @@ export function errorLines(event: Event<'error'>, tried: Event<'dial.attempt'>[]
   const lines = [`${chalk.red('p2pctl:')} ${shortIds(event.message, live)}`]
   if (event.expected != null) lines.push(`${label('wanted')}${safe(event.expected)}`)
   if (event.actual != null) lines.push(`${label('got')}${safe(event.actual)}`)
-  if (tried.length > 1 || (tried.length === 1 && event.phase !== 'protocol')) {
+  if (tried.some(({ error }) => error != null && error.code !== 'peer_id_mismatch') || tried.length > 1) {
     const width = Math.max(...tried.map(({ addr }) => safe(addr).length))
     for (const [index, { addr, error, total_ms }] of tried.entries()) {
       const outcome = error == null ? 'connected' : `${shortIds(error.message, live)} after ${duration(total_ms)}`

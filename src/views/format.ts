@@ -48,6 +48,18 @@ export function clock(at: Date): string {
   return at.toTimeString().slice(0, 8)
 }
 
+/** Facts side by side, on as many lines as the columns ask for. */
+export function fit(facts: string[], columns: number): string[] {
+  const lines: string[] = []
+  for (const fact of facts) {
+    const last = lines.at(-1)
+    const joined = last == null ? fact : `${last}   ${fact}`
+    if (last == null || stringWidth(joined) > columns) lines.push(fact)
+    else lines[lines.length - 1] = joined
+  }
+  return lines
+}
+
 /** Fills up with spaces to a width in columns, whatever script the text is in. */
 export function pad(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - stringWidth(text)))
@@ -75,7 +87,7 @@ export function sparkline(values: (number | null)[], columns: number): string {
 }
 
 export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
+  return `${count} ${noun}${count === 1 ? '' : noun.endsWith('s') ? 'es' : 's'}`
 }
 
 function trim(number: string): string {

@@ -39,7 +39,7 @@ export default viewOf(({ out, err, status, quiet, verbose }) => {
     },
     'run.summary': event => {
       status(null)
-      if (!quiet) err.line(plural(event.peers ?? count, 'peer'))
+      if (!quiet && event.peers != null) err.line(plural(event.peers, 'peer'))
     }
   }
 })

@@ -1,6 +1,6 @@
 import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
-import { bareAddr, duration, roundDuration, shortId, sparkline } from './format.ts'
+import { bareAddr, duration, fit, roundDuration, shortId, shortIds, sparkline } from './format.ts'
 import { type Screen, viewOf } from './screen.ts'
 
 /** What is kept of one target for its summary. */
@@ -39,7 +39,7 @@ export default viewOf(screen => {
       several = targets.size > 1
       const made = [event.security, event.muxer, event.limited ? 'limited' : null].filter(part => part != null)
       const how = `(${made.map(part => safe(part)).join(', ')}), connected in ${duration(event.total_ms)}`
-      out.line(`PING ${out.chalk.bold(name)} via ${bareAddr(event.addr)} ${how}`)
+      out.line(`PING ${out.chalk.bold(name)} via ${shortIds(bareAddr(event.addr), out.live)} ${how}`)
     },
     'ping.reply': event => {
       of(event).values.push(event.rtt_ms)
@@ -55,6 +55,7 @@ export default viewOf(screen => {
     },
     'run.summary': event => {
       status(null)
+      if (targets.size === 0 && event.reason === 'interrupted') out.line('stopped before a connection was made')
       const time = performance.now() - startedAt
       const stats = event.targets ?? [{ ...event, target: event.target ?? '' }]
       for (const one of stats) {
@@ -76,10 +77,9 @@ function summaryLines(target: Target, event: Event<'run.summary'>, timeMs: numbe
   ]
   if (rtt == null) return lines
   const ms = (value: number): string => value.toFixed(3)
-  lines.push(
-    `rtt min/avg/max/mdev = ${[rtt.min, rtt.mean, rtt.max, rtt.stddev].map(ms).join('/')} ms` +
-      `   p50 ${ms(rtt.p50)}  p95 ${ms(rtt.p95)}  p99 ${ms(rtt.p99)}`
-  )
+  const spread = [rtt.min, rtt.mean, rtt.max, rtt.stddev].map(ms).join('/')
+  const ranks = `p50 ${ms(rtt.p50)}  p95 ${ms(rtt.p95)}  p99 ${ms(rtt.p99)}`
+  lines.push(...fit([`rtt min/avg/max/mdev = ${spread} ms`, ranks], out.columns))
   if (target.values.length > 1) lines.push(sparkline(target.values, Math.min(out.columns, 120)))
   return lines
 }

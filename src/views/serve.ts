@@ -13,7 +13,7 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
   /** Connections that are shown once the peer has said what it is. */
   const arriving = new Map<string, Event<'connection.open'>[]>()
   const log = (at: Date, mark: string, peerId: string, rest: string): void => {
-    if (!quiet) out.line(`${chalk.dim(clock(at))} ${mark.padEnd(5)}${shortId(peerId, live)}  ${rest}`)
+    if (!quiet) out.line(`${chalk.dim(clock(at))} ${mark}${shortId(peerId, live)}  ${rest}`)
   }
   const arrived = (peerId: string, agent: string | null, at: Date): void => {
     for (const { direction, remote_addr, security, muxer, limited } of arriving.get(peerId) ?? []) {
@@ -46,7 +46,7 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       arrived(event.peer_id, null, at)
       log(
         at,
-        chalk.dim('-gone'),
+        chalk.dim('-in  '),
         event.peer_id,
         `${safe(withoutId(event.remote_addr))}  after ${duration(event.duration_ms)}`
       )

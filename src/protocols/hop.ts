@@ -1,0 +1,297 @@
+import {
+  decodeHop,
+  decodeStop,
+  encodeHop,
+  encodeStop,
+  HOP_PROTOCOL,
+  HOP_TYPE,
+  type HopMessage,
+  type Limit,
+  MAX_MESSAGE_BYTES,
+  peerIdOf,
+  STATUS,
+  STOP_PROTOCOL,
+  STOP_TYPE,
+  type StatusName,
+  sealVoucher
+} from './circuit.ts'
+import { frame, readFrame } from './framing.ts'
+import { MAX_TIMER_MS, ownAddrs, type ReservationEvent, reservations } from './reservations.ts'
+import { type Splice, splice } from './splice.ts'
+import type {
+  Connection,
+  Libp2pEvents,
+  PeerId,
+  PeerStore,
+  PrivateKey,
+  Startable,
+  Stream,
+  TypedEventTarget
+} from '@libp2p/interface'
+import type { AddressManager, ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import type { Event } from '../events.ts'
+
+export type RelayEvent = ReservationEvent | Event<'circuit.open' | 'circuit.close' | 'circuit.refused'>
+
+export interface RelayOptions {
+  maxReservations: number
+  ttlMs: number
+  /** How long a circuit may last. 0 is no limit; else rounded up to whole seconds, which is all that the wire can say. */
+  limitDurationMs: number
+  /** What may pass a circuit, each way; 0 is no limit. */
+  limitDataBytes: number
+  /** 64 unless told. */
+  maxCircuits?: number | undefined
+  /** From and to one peer together; 16 unless told. */
+  maxCircuitsPerPeer?: number | undefined
+  /** 8 unless told; loopback is exempt. */
+  maxReservationsPerIp?: number | undefined
+  report: (event: RelayEvent) => void
+}
+
+/** The parts of a libp2p node that the relay needs. */
+export interface RelayComponents {
+  peerId: PeerId
+  privateKey: PrivateKey
+  registrar: Registrar
+  connectionManager: ConnectionManager
+  addressManager: AddressManager
+  peerStore: PeerStore
+  events: TypedEventTarget<Libp2pEvents>
+}
+
+export interface RelayServer extends Startable {
+  readonly reservations: number
+  /** Those that are open; the ones that are still being set up count for the limits only. */
+  readonly circuits: number
+}
+
+const HOP_MS = 5_000
+const STOP_MS = 10_000
+const MAX_HOP_STREAMS = 256
+
+/** The tag that keeps peers with a reservation when libp2p closes connections for want of room. */
+const TAG = 'circuit-relay-source'
+
+interface Circuit {
+  src: PeerId
+  dst: PeerId
+  /** Once both peers have agreed. */
+  joined?: Splice
+}
+
+/**
+ * A circuit relay v2 server: https://github.com/libp2p/specs/blob/master/relay/circuit-v2.md
+ *
+ * That of js-libp2p (@libp2p/circuit-relay-v2 4.2) writes milliseconds where the specification says seconds, counts data
+ * of both directions together, keeps the slots of peers that have left and says nothing of what it does.
+ */
+export function relayServer(options: RelayOptions): (components: RelayComponents) => RelayServer {
+  return components => createRelay(options, components)
+}
+
+function createRelay(options: RelayOptions, components: RelayComponents): RelayServer {
+  const { report, maxCircuits = 64, maxCircuitsPerPeer = 16 } = options
+  const limit = limitOf(options)
+  const slots = reservations({
+    max: options.maxReservations,
+    ttlMs: Math.min(options.ttlMs, MAX_TIMER_MS),
+    maxPerIp: options.maxReservationsPerIp ?? 8,
+    report
+  })
+  const circuits = new Set<Circuit>()
+  const waits = new Set<AbortController>()
+  let started = false
+
+  const onHop = async (stream: Stream, connection: Connection): Promise<void> => {
+    try {
+      if (!started) throw new Error('the relay has stopped')
+      const message = await within(HOP_MS, stream, signal => readHop(stream, signal)).catch(() => undefined)
+      if (message?.type == null) answer(stream, 'MALFORMED_MESSAGE')
+      else if (message.type === HOP_TYPE.RESERVE) await onReserve(stream, connection)
+      else if (message.type === HOP_TYPE.CONNECT) await onConnect(stream, connection, message)
+      else answer(stream, 'UNEXPECTED_MESSAGE')
+    } catch (error) {
+      // the stream or its connection is gone: there is nobody to tell
+      stream.abort(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  const onReserve = async (stream: Stream, connection: Connection): Promise<void> => {
+    const { remotePeer: peer, remoteAddr: addr } = connection
+    const refuse = (status: StatusName): void => {
+      report({ type: 'reservation.refused', peer_id: peer.toString(), expires: null, addr: addr.toString(), status })
+      answer(stream, status)
+    }
+    if (!connection.direct) return refuse('PERMISSION_DENIED')
+    if (!slots.admits(peer, addr)) return refuse('RESERVATION_REFUSED')
+    const expire = slots.expiry()
+    const voucher = await sealVoucher({ relay: components.peerId, peer, expiration: expire }, components.privateKey)
+    // while that was signed the peer may have left, or another one taken the last slot
+    if (!started || connection.status !== 'open' || stream.status !== 'open') throw new Error('too late')
+    if (!slots.admits(peer, addr)) return refuse('RESERVATION_REFUSED')
+    slots.put(peer, addr, expire)
+    tag(peer, { value: 1, ttl: expire * 1000 - Date.now() })
+    answer(stream, 'OK', {
+      reservation: { expire, addrs: ownAddrs(components.addressManager, components.peerId), voucher },
+      limit
+    })
+  }
+
+  const onConnect = async (stream: Stream, connection: Connection, message: HopMessage): Promise<void> => {
+    const src = connection.remotePeer
+    const dst = peerOf(message)
+    if (dst == null) return answer(stream, 'MALFORMED_MESSAGE')
+    const target = directConnections(dst)[0]
+    const status = !connection.direct || dst.equals(src) ? 'PERMISSION_DENIED' : mayJoin(src, dst, target)
+    if (status !== 'OK') return refuseCircuit(stream, src, dst, status)
+    const circuit: Circuit = { src, dst }
+    circuits.add(circuit)
+    try {
+      const back = await within(STOP_MS, stream, signal => openStop(target!, src, signal)).catch(() => undefined)
+      if (back == null) return refuseCircuit(stream, src, dst, 'CONNECTION_FAILED')
+      await join(circuit, stream, back)
+    } finally {
+      circuits.delete(circuit)
+    }
+  }
+
+  const mayJoin = (src: PeerId, dst: PeerId, target: Connection | undefined): StatusName => {
+    if (!slots.has(dst) || target == null) return 'NO_RESERVATION'
+    const those = (peer: PeerId) => [...circuits].filter(({ src, dst }) => src.equals(peer) || dst.equals(peer)).length
+    const full = circuits.size >= maxCircuits || Math.max(those(src), those(dst)) >= maxCircuitsPerPeer
+    return full ? 'RESOURCE_LIMIT_EXCEEDED' : 'OK'
+  }
+
+  const refuseCircuit = (stream: Stream, src: PeerId, dst: PeerId, status: StatusName): void => {
+    report({ type: 'circuit.refused', ...peersOf({ src, dst }), in_bytes: 0, out_bytes: 0, duration_ms: 0, status })
+    answer(stream, status)
+  }
+
+  /** Asks the peer with the reservation to take the circuit; throws when it does not. */
+  const openStop = async (target: Connection, src: PeerId, signal: AbortSignal): Promise<Stream> => {
+    const stream = await target.newStream(STOP_PROTOCOL, { signal, maxOutboundStreams: maxCircuits })
+    try {
+      const peer = { id: src.toMultihash().bytes, addrs: [] }
+      stream.send(frame(encodeStop({ type: STOP_TYPE.CONNECT, peer, limit })))
+      const reply = decodeStop(await readFrame(stream, { maxBytes: MAX_MESSAGE_BYTES, signal }))
+      if (reply.type !== STOP_TYPE.STATUS || reply.status !== STATUS.OK) throw new Error('the peer refused')
+      return stream
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : new Error(String(error)))
+      throw error
+    }
+  }
+
+  /** Passes bytes between the two until the circuit ends. */
+  const join = async (circuit: Circuit, stream: Stream, back: Stream): Promise<void> => {
+    try {
+      stream.send(frame(encodeHop({ type: HOP_TYPE.STATUS, limit, status: STATUS.OK })))
+    } catch (error) {
+      back.abort(new Error('the other peer has left'))
+      throw error
+    }
+    const start = performance.now()
+    const joined = splice(stream, back, { maxBytes: limit?.data ?? 0, maxMs: (limit?.duration ?? 0) * 1000 })
+    circuit.joined = joined
+    const peers = peersOf(circuit)
+    report({ type: 'circuit.open', ...peers, in_bytes: 0, out_bytes: 0, duration_ms: 0, status: 'OK' })
+    const status = await joined.ended
+    const duration_ms = performance.now() - start
+    circuits.delete(circuit)
+    const { inBytes: in_bytes, outBytes: out_bytes } = joined
+    report({ type: 'circuit.close', ...peers, in_bytes, out_bytes, duration_ms, status })
+  }
+
+  /** Gives `work` so long; the end of `stream`, or of the relay, ends it as well. */
+  const within = async <T>(ms: number, stream: Stream, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    const wait = new AbortController()
+    const timer = setTimeout(() => wait.abort(new Error(`nothing came within ${ms} ms`)), ms)
+    const onClose = () => wait.abort(new Error('the peer has left'))
+    waits.add(wait)
+    stream.addEventListener('close', onClose)
+    try {
+      return await work(wait.signal)
+    } finally {
+      clearTimeout(timer)
+      stream.removeEventListener('close', onClose)
+      waits.delete(wait)
+    }
+  }
+
+  /** The connections by which a peer can be reached without another relay. */
+  const directConnections = (peer: PeerId): Connection[] =>
+    components.connectionManager.getConnections(peer).filter(({ direct, status }) => direct && status === 'open')
+
+  const onConnectionClose = ({ detail: closed }: CustomEvent<Connection>): void => {
+    const peer = closed.remotePeer
+    if (!slots.has(peer) || directConnections(peer).some(({ id }) => id !== closed.id)) return
+    slots.drop(peer, 'disconnected')
+    tag(peer, undefined)
+  }
+
+  const tag = (peer: PeerId, value: { value: number; ttl: number } | undefined): void => {
+    // without the tag the relay works as well, until it is full
+    components.peerStore.merge(peer, { tags: { [TAG]: value } }).catch(() => {})
+  }
+
+  const end = (): void => {
+    started = false
+    for (const wait of waits) wait.abort(new Error('the relay has stopped'))
+    for (const { joined } of [...circuits]) joined?.stop()
+    slots.clear('stopped')
+  }
+
+  return {
+    get reservations() {
+      return slots.size
+    },
+    get circuits() {
+      return [...circuits].filter(({ joined }) => joined != null).length
+    },
+    async start() {
+      started = true
+      components.events.addEventListener('connection:close', onConnectionClose)
+      const { registrar } = components
+      await registrar.handle(HOP_PROTOCOL, onHop, { maxInboundStreams: MAX_HOP_STREAMS, runOnLimitedConnection: false })
+    },
+    // before libp2p closes the connections, which would look as if every peer had left
+    beforeStop: end,
+    async stop() {
+      end()
+      components.events.removeEventListener('connection:close', onConnectionClose)
+      await components.registrar.unhandle(HOP_PROTOCOL)
+    }
+  }
+}
+
+/** What is told to the peers, and just that is enforced. */
+function limitOf({ limitDurationMs, limitDataBytes }: RelayOptions): Limit | undefined {
+  const duration = Math.ceil(Math.min(limitDurationMs, MAX_TIMER_MS - 1000) / 1000)
+  if (duration === 0 && limitDataBytes === 0) return undefined
+  return { duration: duration || undefined, data: limitDataBytes || undefined }
+}
+
+async function readHop(stream: Stream, signal: AbortSignal): Promise<HopMessage> {
+  return decodeHop(await readFrame(stream, { maxBytes: MAX_MESSAGE_BYTES, signal }))
+}
+
+/** Says the last word on a stream. */
+function answer(stream: Stream, status: StatusName, rest: HopMessage = {}): void {
+  stream.send(frame(encodeHop({ type: HOP_TYPE.STATUS, ...rest, status: STATUS[status] })))
+  const timer = setTimeout(() => stream.abort(new Error('the peer left a stream open that was over')), HOP_MS)
+  stream.addEventListener('close', () => clearTimeout(timer), { once: true })
+  Promise.all([stream.closeRead(), stream.close()]).catch(() => {})
+}
+
+function peerOf(message: HopMessage): PeerId | undefined {
+  try {
+    return message.peer == null ? undefined : peerIdOf(message.peer.id)
+  } catch {
+    return undefined
+  }
+}
+
+function peersOf({ src, dst }: Circuit): { src_peer_id: string; dst_peer_id: string } {
+  return { src_peer_id: src.toString(), dst_peer_id: dst.toString() }
+}

@@ -1,0 +1,254 @@
+/** /p2pctl/send/1.0.0, both sides: docs/send-protocol.md. One item a stream; only the receiver's receipt is a success. */
+import { createHash } from 'node:crypto'
+import type { Connection, Stream } from '@libp2p/interface'
+import type { Event } from '../events.ts'
+import { changedItem, checkReceipt, failure, streamFailure, toHex, unopened } from './send-failures.ts'
+import {
+  decodeReceiverFrame,
+  EAGER_BYTES,
+  encodeSenderFrame,
+  KIND,
+  MAX_DATA_BYTES,
+  MAX_RECEIVER_FRAME,
+  type ReceiverFrame,
+  SEND_IDLE_MS,
+  SEND_PROTOCOL
+} from './send-frames.ts'
+import { finish, StreamError, type StreamReader, streamReader, write } from './stream.ts'
+
+export { receiveItems } from './receive.ts'
+export { SEND_IDLE_MS, SEND_PROTOCOL } from './send-frames.ts'
+
+/** What `node.handle()` needs to know beside the handler. */
+export const sendHandlerOptions = { maxInboundStreams: 8, runOnLimitedConnection: true }
+
+const PROGRESS_EVERY_MS = 100
+const LINGER_MS = 5000
+
+export interface Item {
+  kind: 'message' | 'file'
+  /** At most 1,024 bytes. */
+  name?: string | undefined
+  /** In bytes; null where it is not known before the end. */
+  size: number | null
+  /** Chunks of any length. It is asked for more only when there is credit to send it. */
+  source: AsyncIterable<Uint8Array>
+}
+
+/** What both halves of the sender know. */
+interface Flow {
+  sent: number
+  acked: number
+  window: number
+  accepted: boolean
+  /** All of it, once the end has been sent. */
+  sha256: Uint8Array | undefined
+  /** Since when the receiver is to move, by `performance.now()`. */
+  waitingSince: number | undefined
+  /** Called when there may be more credit. */
+  granted: () => void
+}
+
+/**
+ * Sends one item on a stream of its own. The bytes of the events are those that the receiver has acknowledged; the
+ * last event is `send.done`, after a receipt with the same size and hash. Throws a Failure of the phase `transfer`,
+ * the reason of the signal, or what the source threw.
+ */
+export async function* sendItem(
+  connection: Connection,
+  item: Item,
+  signal: AbortSignal,
+  options: { idleMs?: number } = {}
+): AsyncGenerator<Event<'send.progress'> | Event<'send.done'>> {
+  const { idleMs = SEND_IDLE_MS } = options
+  const stop = new AbortController()
+  const interrupt = (): void => stop.abort(signal.reason)
+  signal.throwIfAborted()
+  signal.addEventListener('abort', interrupt)
+  let stream: Stream | undefined
+  let confirmed = false
+  try {
+    stream = await openStream(connection, stop.signal, idleMs)
+    const startedAt = performance.now()
+    const rate = (bytes: number): number => bytes / Math.max((performance.now() - startedAt) / 1000, 1e-6)
+    const flow = newFlow()
+    const reader = streamReader(stream, { maxFrameBytes: MAX_RECEIVER_FRAME, maxBufferedBytes: 65_536, idleMs })
+    pump(stream, item, flow, stop.signal).catch(error => {
+      // what is wrong with the stream the reader says, after what the receiver had said before
+      if (error instanceof StreamError) flow.waitingSince ??= performance.now()
+      else stop.abort(error)
+    })
+    let told = { bytes: 0, at: startedAt }
+    for (;;) {
+      const answer = await readAnswer(reader, flow, idleMs, stop.signal)
+      if (answer === null) {
+        const peer = connection.remotePeer.toString()
+        throw failure(connection, 'stream_reset', `${peer} ended the stream before it had confirmed`)
+      }
+      const { accept, ack, receipt } = answer
+      if (accept !== undefined) takeAccept(flow, accept)
+      if (ack !== undefined) takeAck(flow, ack)
+      if (receipt !== undefined) {
+        checkReceipt(connection, receipt, flow.sent, flow.sha256)
+        confirmed = true
+        const bytes = flow.sent
+        const sha256 = toHex(receipt.sha256)
+        yield { type: 'send.done', bytes, total_bytes: bytes, bytes_per_s: rate(bytes), sha256, confirmed }
+        return
+      }
+      const now = performance.now()
+      if (flow.acked > told.bytes && now - told.at >= PROGRESS_EVERY_MS) {
+        told = { bytes: flow.acked, at: now }
+        yield { type: 'send.progress', bytes: told.bytes, total_bytes: item.size, bytes_per_s: rate(told.bytes) }
+      }
+    }
+  } catch (error) {
+    // the stream may have gone with the node that was stopped for it
+    signal.throwIfAborted()
+    throw error instanceof StreamError ? streamFailure(connection, error) : error
+  } finally {
+    signal.removeEventListener('abort', interrupt)
+    stop.abort()
+    if (confirmed) void finish(stream!, MAX_RECEIVER_FRAME, LINGER_MS)
+    else stream?.abort(new Error('the item was not sent'))
+  }
+}
+
+async function openStream(connection: Connection, signal: AbortSignal, idleMs: number): Promise<Stream> {
+  // libp2p limits the negotiation only where no signal is given (libp2p 3.3)
+  const late = new AbortController()
+  const timer = setTimeout(() => late.abort(), idleMs)
+  try {
+    return await connection.newStream(SEND_PROTOCOL, {
+      signal: AbortSignal.any([signal, late.signal]),
+      runOnLimitedConnection: true
+    })
+  } catch (error) {
+    signal.throwIfAborted()
+    if (late.signal.aborted) throw streamFailure(connection, new StreamError('idle', 'no stream was negotiated', error))
+    throw unopened(connection, error)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The writing half: as fast as the source gives, the stream takes and the credit allows. */
+async function pump(stream: Stream, item: Item, flow: Flow, signal: AbortSignal): Promise<void> {
+  const hash = createHash('sha256')
+  const kind = item.kind === 'file' ? KIND.FILE : KIND.MESSAGE
+  flow.waitingSince = performance.now()
+  await write(
+    stream,
+    encodeSenderFrame({ offer: { kind, name: item.name ?? '', size: item.size ?? undefined } }),
+    signal
+  )
+  flow.waitingSince = undefined
+  for await (const chunk of until(item.source, signal)) {
+    if (item.size !== null && flow.sent + chunk.byteLength > item.size) throw changedItem(item.size, 'more')
+    hash.update(chunk)
+    flow.waitingSince = performance.now()
+    for (let at = 0; at < chunk.byteLength; ) {
+      const room = await credit(flow, signal)
+      const data = chunk.subarray(at, at + Math.min(room, MAX_DATA_BYTES))
+      at += data.byteLength
+      flow.sent += data.byteLength
+      await write(stream, encodeSenderFrame({ data }), signal)
+    }
+    flow.waitingSince = undefined
+  }
+  if (item.size !== null && flow.sent !== item.size) throw changedItem(item.size, 'less')
+  flow.sha256 = hash.digest()
+  flow.waitingSince = performance.now()
+  await write(stream, encodeSenderFrame({ end: { size: flow.sent, sha256: flow.sha256 } }), signal)
+  // without the signal: the receipt may come first, and ends this wait before our end has been sent
+  await stream.close()
+}
+
+/** How many bytes may be sent now; waits until it is one at least. */
+async function credit(flow: Flow, signal: AbortSignal): Promise<number> {
+  for (;;) {
+    const room = flow.acked + flow.window - flow.sent
+    if (room > 0) return room
+    await orAbort(new Promise<void>(resolve => (flow.granted = resolve)), signal)
+  }
+}
+
+/** The next frame of the receiver, null after its last one. Its silence is no failure as long as our source is silent. */
+async function readAnswer(
+  reader: StreamReader,
+  flow: Flow,
+  idleMs: number,
+  signal: AbortSignal
+): Promise<ReceiverFrame | null> {
+  for (;;) {
+    try {
+      const frame = await reader.read(signal)
+      if (frame === null) return null
+      if (flow.waitingSince !== undefined) flow.waitingSince = performance.now()
+      return decodeReceiverFrame(frame)
+    } catch (error) {
+      const idle = error instanceof StreamError && error.reason === 'idle'
+      const since = flow.waitingSince
+      if (!idle || (since !== undefined && performance.now() - since >= idleMs)) throw error
+    }
+  }
+}
+
+function takeAccept(flow: Flow, accept: NonNullable<ReceiverFrame['accept']>): void {
+  if (flow.accepted) throw new StreamError('malformed', 'it accepted twice')
+  if (accept.offset !== 0) throw new StreamError('malformed', 'it asked to resume an item that cannot be')
+  if (accept.window < EAGER_BYTES) throw new StreamError('malformed', `a window of ${accept.window} bytes`)
+  flow.accepted = true
+  flow.window = accept.window
+  flow.granted()
+}
+
+function takeAck(flow: Flow, ack: NonNullable<ReceiverFrame['ack']>): void {
+  if (!flow.accepted || ack.received < flow.acked || ack.received > flow.sent) {
+    throw new StreamError('malformed', 'it acknowledged what was not sent')
+  }
+  flow.acked = ack.received
+  flow.granted()
+}
+
+function newFlow(): Flow {
+  return {
+    sent: 0,
+    acked: 0,
+    window: EAGER_BYTES,
+    accepted: false,
+    sha256: undefined,
+    waitingSince: undefined,
+    granted: () => {}
+  }
+}
+
+/** The items of a source until the signal says stop, even while the source waits for something itself. */
+async function* until<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const items = source[Symbol.asyncIterator]()
+  let ended = false
+  try {
+    for (;;) {
+      const next = await orAbort(items.next(), signal)
+      ended = next.done === true
+      if (next.done === true) return
+      yield next.value
+    }
+  } catch (error) {
+    ended ||= !signal.aborted
+    throw error
+  } finally {
+    // not awaited: a source that waits for stdin may never come back
+    if (!ended) Promise.resolve(items.return?.()).catch(() => {})
+  }
+}
+
+/** Takes its listener away after each wait, so that a long run does not collect them. */
+function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const interrupt = (): void => reject(signal.reason)
+    if (signal.aborted) return interrupt()
+    signal.addEventListener('abort', interrupt, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', interrupt))
+  })
+}

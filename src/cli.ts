@@ -146,7 +146,7 @@ function table(): Command {
     .addOption(
       new Option('--for <dur>', 'how long to look; 10s where a source may always give more').argParser(duration)
     )
-    .option('--min <n>', 'end as soon as this many are seen, and fail if there are fewer', count, 1)
+    .option('--min <n>', 'end as soon as this many are seen, and fail if there are fewer', count)
     .option('--watch', 'keep looking, and show who comes and goes, until ^C')
     .addHelpText(
       'after',

@@ -1,6 +1,7 @@
 import type { Libp2p, PrivateKey, Transport } from '@libp2p/interface'
 import type { AddressManager, ConnectionManager, Registrar, TransportManager } from '@libp2p/interface-internal'
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
+import { parseAddr, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import { tracedEncrypter } from './trace.ts'
 import { loadTransport, type TransportName } from './transports.ts'
@@ -56,7 +57,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const libp2p = await createLibp2p({
     ...(identity != null && { privateKey: identity }),
     nodeInfo: { name: 'p2pctl', version, userAgent: `p2pctl/${version} node/${process.versions.node}` },
-    addresses: { announce: options.announce ?? [] },
+    addresses: { announce: options.announce?.map(addr => parseAddr(addr).toString()) ?? [] },
     connectionEncrypters: [tracedEncrypter(noise())],
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } })],
     // it pings every 10 s and aborts the connection when that fails: it would falsify what we measure
@@ -97,19 +98,20 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return loaded.get(name)!
     },
     [Symbol.asyncDispose]: async () => {
-      const late = new Promise(resolve => setTimeout(resolve, STOP_MS).unref())
+      const late = Promise.withResolvers<void>()
+      const timer = setTimeout(late.resolve, STOP_MS)
       // sockets that never say a word keep a WebSocket listener from closing (@libp2p/websockets 10)
-      await Promise.race([libp2p.stop(), late])
+      await Promise.race([libp2p.stop(), late.promise])
+      clearTimeout(timer)
     }
   }
 }
 
 /** Listen on one address, or fail with the reason: libp2p is silent about some when others work. */
 export async function listenOn(node: Node, addr: string): Promise<void> {
-  const [{ multiaddr }, { isTransport }, { transportOf }] = await Promise.all([
+  const [{ multiaddr }, { isTransport }] = await Promise.all([
     import('@multiformats/multiaddr'),
-    import('./transports.ts'),
-    import('./addr.ts')
+    import('./transports.ts')
   ])
   const ma = multiaddr(addr)
   const name = transportOf(ma)

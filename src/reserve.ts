@@ -1,9 +1,9 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { withPeerId } from './addr.ts'
 import { classifyRelayStatus } from './classify.ts'
-import { connect, type DialOptions } from './connect.ts'
+import { type Connected, connect, type DialOptions } from './connect.ts'
 import { Failure } from './errors.ts'
-import type { Event, Said } from './events.ts'
+import type { Said } from './events.ts'
 import type { Node } from './node.ts'
 import { safe } from './safe.ts'
 import type { Target } from './targets.ts'
@@ -15,10 +15,11 @@ import type { Target } from './targets.ts'
 export async function* reserve(
   node: Node,
   relay: Target,
-  options: DialOptions,
+  options: DialOptions & { identified: boolean },
   signal: AbortSignal
-): AsyncGenerator<Said, Event<'reservation.open'>> {
-  const { addr, peerId } = yield* connect(node, relay, { ...options, identified: false }, signal)
+): AsyncGenerator<Said, Connected> {
+  const connected = yield* connect(node, relay, options, signal)
+  const { addr, peerId } = connected
   const circuit = withPeerId(multiaddr(addr), peerId).encapsulate('/p2p-circuit')
   await node.use('circuit')
   try {
@@ -27,10 +28,9 @@ export async function* reserve(
     signal.throwIfAborted()
     throw reservationFailure(relay, circuit.toString(), error)
   }
-  const opened = { peer_id: peerId, expires: null, addr: `${circuit}/p2p/${node.peerId}`, status: 'OK' }
-  const event = { type: 'reservation.open', target: relay.text, ...opened } as const
-  yield event
-  return event
+  const reserved = { peer_id: peerId, expires: null, addr: `${circuit}/p2p/${node.peerId}`, status: 'OK' }
+  yield { type: 'reservation.open', target: relay.text, ...reserved }
+  return connected
 }
 
 /** The listener of a circuit says what went wrong in a sentence only (@libp2p/circuit-relay-v2 4.2). */

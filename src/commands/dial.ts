@@ -65,7 +65,7 @@ async function isSpoken(connection: Connection, protocol: string, timeoutMs: num
       signal: AbortSignal.any([signal, late]),
       runOnLimitedConnection: true
     })
-    stream.abort(new Error('only asked'))
+    await stream.close({ signal: late })
     return true
   } catch (error) {
     signal.throwIfAborted()

@@ -45,7 +45,7 @@ export default async function* listen(options: Options, signal: AbortSignal): As
   await listenOnAll(node, addrs)
   for (const relay of relays) {
     try {
-      yield* reserve(node, relay, { timeout: RELAY_MS }, signal)
+      yield* reserve(node, relay, { timeout: RELAY_MS, identified: false }, signal)
     } catch (error) {
       throw error instanceof Failure ? unserved(error) : error
     }

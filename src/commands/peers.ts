@@ -110,8 +110,8 @@ function relaySource(relay: Target): Source {
       node.libp2p.addEventListener('connection:open', ({ detail }) => {
         if (detail.direction === 'inbound') void came.push(detail)
       })
-      const { peer_id: peerId, addr } = yield* reserve(node, relay, options, signal)
-      yield* seen.add(name, peerId, [addr!.replace(/\/p2p-circuit.*/, '')], null)
+      const { peerId, addr, identity: own } = yield* reserve(node, relay, { ...options, identified: true }, signal)
+      yield* seen.add(name, peerId, [addr, ...(own?.listen_addrs ?? [])], own?.agent_version ?? null)
       for await (const connection of came.items(signal)) {
         const identity = await identify(
           connection,

@@ -75,6 +75,7 @@ async function* pingTarget(
       if (outcome.type === 'reply') times.push(outcome.rttMs)
       yield pingEvent(sent, outcome, connected, target)
     }
+    await pinger.close()
   } catch (error) {
     // a stop ends the measurement and not the report; a ping that was under way then counts as never sent
     if (error instanceof Failure) {

@@ -6,6 +6,7 @@ import { StreamError, type StreamReader, streamReader, write } from './stream.ts
 /** https://github.com/libp2p/specs/blob/master/ping/ping.md */
 export const PING = '/ipfs/ping/1.0.0'
 const PAYLOAD_BYTES = 32
+const CLOSE_MS = 500
 
 /** What became of one ping. */
 export type Outcome =
@@ -15,6 +16,8 @@ export type Outcome =
 
 export interface Pinger {
   ping(timeoutMs: number, signal: AbortSignal): Promise<Outcome>
+  /** Ends the stream in order. */
+  close(): Promise<void>
 }
 
 /**
@@ -54,6 +57,9 @@ export function openPinger(connection: Connection): Pinger {
   }
 
   return {
+    async close() {
+      await stream?.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(() => {})
+    },
     async ping(timeoutMs, runSignal) {
       const startedAt = performance.now()
       const late = AbortSignal.timeout(timeoutMs)

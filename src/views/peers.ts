@@ -29,9 +29,7 @@ export default viewOf(({ out, err, status, quiet, verbose }) => {
       show(event)
       status(`looking, ${plural(count, 'peer')} so far`)
     },
-    'peer.change': event => {
-      if (verbose) show(event, 'changed')
-    },
+    'peer.change': event => show(event, 'changed'),
     'peer.remove': event => show(event, 'gone'),
     'source.end': ({ source, peers, message }) => {
       if (message != null) err.line(err.chalk.yellow(`${safe(source)}: ${message}`))

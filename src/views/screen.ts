@@ -49,7 +49,8 @@ export function createPen(stream: Output, write: (text: string) => void, options
     line: text => write(`${text.replace(otherControl, escapeControl)}\n`),
     chalk: new Chalk({ level: hasColor(stream, options) ? 1 : 0 }),
     live: isLive(stream, options.env),
-    columns: stream.columns > 0 ? stream.columns : 80
+    // what is no terminal has no width to keep to
+    columns: stream.isTTY !== true ? Infinity : stream.columns > 0 ? stream.columns : 80
   }
 }
 
@@ -68,6 +69,7 @@ export function createStatus(stream: NodeJS.WriteStream, options: PenOptions): S
   const live = isLive(stream, options.env)
   let spinner: Spinner | null = null
   let wanted: string | null = null
+  let spinning = false
   const show = async (): Promise<void> => {
     const { default: ora } = await import('ora')
     // discardStdin makes ^C dead on a terminal, and succeed() writes colour into a pipe (ora 9.4)
@@ -75,14 +77,20 @@ export function createStatus(stream: NodeJS.WriteStream, options: PenOptions): S
     if (wanted == null) return
     spinner.text = wanted
     spinner.start()
+    spinning = true
+  }
+  // only when it spins: stopping one that does not writes cursor codes all the same (ora 9.4)
+  const stop = (): void => {
+    if (spinning) spinner?.stop()
+    spinning = false
   }
   const status = (text: string | null): void => {
     if (!live) return
     wanted = text
     if (text != null) void show()
-    else spinner?.stop()
+    else stop()
   }
-  return Object.assign(status, { pause: () => spinner?.stop() })
+  return Object.assign(status, { pause: stop })
 }
 
 /** A view from a table: one function for each event type that it draws. */

@@ -10,6 +10,8 @@ type Handlers = { [T in EventType]?: (event: Event<T>, at: Date) => void }
 export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handlers {
   const { out, err, quiet } = screen
   const { chalk, live } = out
+  /** By address, those that this side dialed. */
+  const dialed = new Set<string>()
   /** Connections that are shown once the peer has said what it is. */
   const arriving = new Map<string, Event<'connection.open'>[]>()
   const log = (at: Date, mark: string, peerId: string, rest: string): void => {
@@ -39,17 +41,15 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
     },
     'connection.open': (event, at) => {
       arriving.set(event.peer_id, [...(arriving.get(event.peer_id) ?? []), event])
-      if (event.direction === 'outbound') arrived(event.peer_id, null, at)
+      if (event.direction === 'inbound') return
+      dialed.add(event.remote_addr)
+      arrived(event.peer_id, null, at)
     },
     'peer.identify': (event, at) => arrived(event.peer_id, event.agent_version, at),
-    'connection.close': (event, at) => {
-      arrived(event.peer_id, null, at)
-      log(
-        at,
-        chalk.dim('-in  '),
-        event.peer_id,
-        `${safe(withoutId(event.remote_addr))}  after ${duration(event.duration_ms)}`
-      )
+    'connection.close': ({ peer_id, remote_addr, duration_ms }, at) => {
+      arrived(peer_id, null, at)
+      const mark = chalk.dim(dialed.delete(remote_addr) ? '-out ' : '-in  ')
+      log(at, mark, peer_id, `${safe(withoutId(remote_addr))}  after ${duration(duration_ms)}`)
     },
     'message.received': (event, at) => {
       const text =

@@ -1,10 +1,10 @@
-import type { Libp2p, PrivateKey, Transport } from '@libp2p/interface'
+import type { Connection, Libp2p, PrivateKey, Transport } from '@libp2p/interface'
 import type { AddressManager, ConnectionManager, Registrar, TransportManager } from '@libp2p/interface-internal'
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
-import { parseAddr, transportOf } from './addr.ts'
+import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import { tracedEncrypter } from './trace.ts'
-import { loadTransport, type TransportName } from './transports.ts'
+import { isTransport, loadTransport, type TransportName } from './transports.ts'
 import { version } from './version.ts'
 
 /** The parts of a libp2p node that a service may ask for: its public extension point. */
@@ -40,7 +40,8 @@ export interface Node extends AsyncDisposable {
 }
 
 /** How long a node may take to close its connections before the process leaves them behind. */
-const STOP_MS = 1500
+const STOP_MS = 1000
+const CLOSE_MS = 300
 
 /** A stalled relay or receiver must not hold more than this for each stream: below the read buffer of a stream, 4 MiB. */
 const STREAM_WINDOW = 1 << 20
@@ -98,6 +99,9 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return loaded.get(name)!
     },
     [Symbol.asyncDispose]: async () => {
+      // those through a relay first: it would else call the circuit broken when the way to it closes
+      const relayed = libp2p.getConnections().filter(({ remoteAddr }) => relayPart(remoteAddr) != null)
+      await Promise.all(relayed.map(closeInOrder))
       const late = Promise.withResolvers<void>()
       const timer = setTimeout(late.resolve, STOP_MS)
       // sockets that never say a word keep a WebSocket listener from closing (@libp2p/websockets 10)
@@ -107,13 +111,19 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   }
 }
 
+async function closeInOrder(connection: Connection): Promise<void> {
+  const signal = AbortSignal.timeout(CLOSE_MS)
+  const closed = new Promise<void>(resolve => {
+    connection.addEventListener('close', () => resolve())
+    signal.addEventListener('abort', () => resolve())
+  })
+  await connection.close({ signal }).catch(() => {})
+  await closed
+}
+
 /** Listen on one address, or fail with the reason: libp2p is silent about some when others work. */
 export async function listenOn(node: Node, addr: string): Promise<void> {
-  const [{ multiaddr }, { isTransport }] = await Promise.all([
-    import('@multiformats/multiaddr'),
-    import('./transports.ts')
-  ])
-  const ma = multiaddr(addr)
+  const ma = parseAddr(addr)
   const name = transportOf(ma)
   if (!isTransport(name)) {
     throw new Failure('no_such_listener', `cannot listen on ${addr}: no ${name ?? 'known'} listener in this build`, {

@@ -1,0 +1,65 @@
+// Writes docs/events.md and docs/errors.md from the tables in src/; with --check it only says whether they are current.
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Code, codes } from '../src/errors.ts'
+import { envelope, events } from '../src/events.ts'
+
+const docs = join(import.meta.dirname, '../docs')
+const pages = { 'events.md': eventsPage(), 'errors.md': errorsPage() }
+for (const [name, text] of Object.entries(pages)) {
+  const path = join(docs, name)
+  if (!process.argv.includes('--check')) await writeFile(path, text)
+  else if ((await readFile(path, 'utf8').catch(() => '')) !== text) {
+    process.stderr.write(`docs/${name} is not what npm run docs makes of src\n`)
+    process.exitCode = 1
+  }
+}
+
+function eventsPage(): string {
+  const rows = Object.entries(events).map(
+    ([type, [says, fields]]) => `| \`${type}\` | ${says} | ${fieldList(fields)} |`
+  )
+  return `# Events
+
+Written by \`npm run docs\` from src/events.ts. With \`--json\` every line on stdout is one of these, as a flat JSON object;
+\`p2pctl schema [type]\` prints the JSON Schema. Units stand in the names, an unknown value is \`null\`, and a name that
+ends in \`?\` may be left out. Fields may be added within a version: skip what you do not know.
+
+Every line has ${fieldList(envelope)}: the version of the contract, the type, the time (RFC 3339, UTC), the milliseconds since
+the process started, the command, and the target as it was given. The first line is \`run.start\`, the last \`run.summary\`.
+
+| type | says | fields |
+|---|---|---|
+${rows.join('\n')}
+`
+}
+
+function fieldList(fields: object): string {
+  return Object.entries(fields)
+    .map(([name, spec]) => `\`${name}\`${noteOf(spec)}`)
+    .join(', ')
+}
+
+/** What is not plain from the name: the words it may be, or the fields inside. */
+function noteOf(spec: unknown): string {
+  if (Array.isArray(spec))
+    return spec[0] === null ? `${noteOf(spec[1])} or null` : noteOf(spec.length === 1 ? spec[0] : spec.join(', '))
+  if (typeof spec === 'object' && spec !== null) return ` (${fieldList(spec)})`
+  return typeof spec === 'string' && spec.includes(',') ? ` (${spec})` : spec === 'string[]' ? '[]' : ''
+}
+
+function errorsPage(): string {
+  const rows = (Object.keys(codes) as Code[]).map(code => {
+    const { exit, says, hint } = codes[code]
+    return `| \`${code}\` | ${exit} | ${says} | ${hint} |`
+  })
+  return `# Error codes
+
+Written by \`npm run docs\` from src/errors.ts; \`p2pctl help errors\` says the same. The exit code is that of a run with one
+target: with several it is 0 or 1.
+
+| code | exit | means | what to do |
+|---|---|---|---|
+${rows.join('\n')}
+`
+}

@@ -29,6 +29,7 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
     'listen.ready': ({ peer_id, addrs }) => {
       out.line(`${verb} as ${chalk.bold(shortId(peer_id, live))}`)
       for (const addr of addrs) out.line(`  ${safe(addr)}`)
+      if (quiet) return
       const best = addrs.find(addr => !isLoopback(addr)) ?? addrs[0]
       const where = best == null || isLoopback(best) ? 'in another terminal' : 'on another machine'
       if (best != null) err.line(`${where}:  p2pctl ping ${safe(best)}`)
@@ -53,7 +54,7 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
     },
     'message.received': (event, at) => {
       const text =
-        event.text == null ? `${event.bytes} bytes, not text: ${safe(event.base64 ?? '', 120)}` : safe(event.text, 4096)
+        event.text == null ? `${event.bytes} bytes, not text: ${safe(event.base64 ?? '', 120)}` : safe(event.text.replace(/\n$/, ''), 4096)
       out.line(`${chalk.dim(clock(at))} ${chalk.cyan('message')} from ${shortId(event.peer_id, live)}: ${text}`)
     }
   }

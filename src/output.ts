@@ -94,7 +94,8 @@ async function openView(load: () => Promise<{ default: View }>, options: CommonO
   const [{ default: view }, { createPen, createStatus }] = await Promise.all([load(), import('./views/screen.ts')])
   const { stdout, stderr, env } = process
   const penOptions = { color: options.color, env }
-  const status = createStatus(stderr, penOptions)
+  // a spinner would be drawn into the log
+  const status = createStatus(stderr, options.debug ? { ...penOptions, env: { ...env, TERM: 'dumb' } } : penOptions)
   const paused = (to: (text: string) => void) => (text: string) => {
     status.pause()
     to(text)

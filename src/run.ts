@@ -1,7 +1,8 @@
+import { constants } from 'node:os'
 import { errorEvent, Failure } from './errors.ts'
 import type { Command, Event, Verdict } from './events.ts'
 import { createOutput, type Output } from './output.ts'
-import { safe } from './safe.ts'
+import { fence, safe } from './safe.ts'
 import type { View } from './views/screen.ts'
 
 /** What every command takes. */
@@ -153,6 +154,8 @@ function stackOf(failure: Failure): string {
 function dieOf(signal: NodeJS.Signals): void {
   for (const name of SIGNALS) process.removeAllListeners(name)
   process.kill(process.pid, signal)
+  // the first process of a container does not die of its own signals
+  if (process.pid === 1) process.exit(128 + constants.signals[signal])
 }
 
 function exitCodeOf(error: NodeJS.ErrnoException): number {
@@ -161,10 +164,17 @@ function exitCodeOf(error: NodeJS.ErrnoException): number {
   return 3
 }
 
-/** libp2p's logs, only when asked for: what a peer says can be in them. */
+/** libp2p's logs, only when asked for, and fenced: what a peer says can be in them. */
 function prepareDebug(debug: string | boolean | undefined): void {
   // with it, noise would log private keys (libp2p-noise 17)
   delete process.env.DUMP_SESSION_KEYS
-  if (debug == null || debug === false) delete process.env.DEBUG
-  else process.env.DEBUG = typeof debug === 'string' ? debug : (process.env.DEBUG ?? 'libp2p:*')
+  delete process.env.DEBUG
+  if (debug == null || debug === false) return
+  process.env.DEBUG = debug === true ? 'libp2p:*' : debug
+  const { stderr } = process
+  const write = stderr.write.bind(stderr)
+  stderr.write = (chunk: string | Uint8Array, ...rest: unknown[]) => {
+    const lines = String(chunk).split('\n').map(fence)
+    return write(lines.join('\n'), ...(rest as []))
+  }
 }

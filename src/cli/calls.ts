@@ -33,8 +33,10 @@ function nameOf(command: Command): string {
   return command.parent?.parent == null ? command.name() : `${nameOf(command.parent)} ${command.name()}`
 }
 
-/** `p2pctl --json ping X` means `p2pctl ping --json X`. */
-export function commandFirst(argv: string[], program: Command): string[] {
+/** `p2pctl --json ping X` means `p2pctl ping --json X`, and --debug takes its value only behind a `=`. */
+export function commandFirst(given: string[], program: Command): string[] {
+  const end = given.includes('--') ? given.indexOf('--') : given.length
+  const argv = given.map((arg, index) => (arg === '--debug' && index < end ? '--debug=libp2p:*' : arg))
   const valued = new Set(
     program.commands.flatMap(({ options }) =>
       options.filter(option => option.required).flatMap(({ short, long }) => [short, long])

@@ -75,7 +75,8 @@ const topics: Record<string, (program: Command) => string> = {
 A config file is JSON, an option's name without its dashes for each key; a section with a command's name counts for
 that command alone: {"timeout": "5s", "ping": {"count": 3}}. No file in the current folder is read unasked.
 
-Also read: NO_COLOR, FORCE_COLOR, TERM, CI (no colour and no spinner there), XDG_CONFIG_HOME, and DEBUG with --debug.
+Also read: NO_COLOR, FORCE_COLOR, TERM, CI (no colour and no spinner there) and XDG_CONFIG_HOME. DEBUG is not: what
+libp2p logs is asked for with --debug.
 
 ${rows.join('\n')}
 `

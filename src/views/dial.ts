@@ -30,7 +30,8 @@ export default viewOf(screen => {
     },
     'dial.protocol': ({ protocol, ok }) => {
       out.line(`${safe(protocol)}   ${ok ? out.chalk.green('spoken') : out.chalk.yellow('not spoken')}`)
-    }
+    },
+    'run.summary': () => status(null)
   }
 })
 

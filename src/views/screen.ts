@@ -1,5 +1,6 @@
 import { Chalk, type ChalkInstance } from 'chalk'
 import type { Event, EventType } from '../events.ts'
+import { fence } from '../safe.ts'
 
 /** Where a view draws: results on `out`, progress and notes on `err`. */
 export interface Screen {
@@ -46,17 +47,13 @@ export function hasColor(stream: Output, { color, env }: PenOptions): boolean {
 
 export function createPen(stream: Output, write: (text: string) => void, options: PenOptions): Pen {
   return {
-    line: text => write(`${text.replace(otherControl, escapeControl)}\n`),
+    line: text => write(`${fence(text)}\n`),
     chalk: new Chalk({ level: hasColor(stream, options) ? 1 : 0 }),
     live: isLive(stream, options.env),
     // what is no terminal has no width to keep to
     columns: stream.isTTY !== true ? Infinity : stream.columns > 0 ? stream.columns : 80
   }
 }
-
-// a second fence behind safe(): of all control characters only chalk's colours pass
-const otherControl = /\x1b(?!\[[\d;]*m)|[\x00-\x1a\x1c-\x1f\x7f-\x9f]/g
-const escapeControl = (char: string): string => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`
 
 interface Spinner {
   text: string

@@ -54,7 +54,9 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
     },
     'message.received': (event, at) => {
       const text =
-        event.text == null ? `${event.bytes} bytes, not text: ${safe(event.base64 ?? '', 120)}` : safe(event.text.replace(/\n$/, ''), 4096)
+        event.text == null
+          ? `${event.bytes} bytes, not text: ${safe(event.base64 ?? '', 120)}`
+          : safe(event.text.replace(/\n$/, ''), 4096)
       out.line(`${chalk.dim(clock(at))} ${chalk.cyan('message')} from ${shortId(event.peer_id, live)}: ${text}`)
     }
   }

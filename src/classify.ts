@@ -95,6 +95,9 @@ function classifyConnect(error: unknown, trace: Trace): Verdict {
   const errno = codeOf(trace.socketError) ?? codeOf(error)
   const code = errno == null ? undefined : bySyscall[errno]
   if (code != null) return says(code, 'connect')
+  if (errno != null && /CERT|SELF_SIGNED|UNABLE_TO_/.test(errno)) {
+    return says('tls_cert_invalid', 'connect', `the TLS certificate is not trusted (${safe(errno)})`)
+  }
   if (errno?.startsWith('HPE_') || /HTTP/.test(trace.socketError?.message ?? '')) {
     return says('security_failed', 'connect', 'something that is not a WebSocket server answered')
   }

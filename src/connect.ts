@@ -10,7 +10,7 @@ import { resolveAddr } from './resolve.ts'
 import { safe } from './safe.ts'
 import type { Target } from './targets.ts'
 import { newTrace, type Trace, traceDial } from './trace.ts'
-import { isTransport } from './transports.ts'
+import { transportFor } from './transports.ts'
 
 export interface DialOptions {
   /** One attempt, in ms. */
@@ -29,8 +29,6 @@ export interface Connected {
   peerId: string
   /** The address that worked, as it was dialed. */
   addr: string
-  security: string | null
-  muxer: string | null
   /** From the start of resolving to the end of the last phase. */
   totalMs: number
   /** Null where it was not asked for, or the peer does not speak identify. */
@@ -166,7 +164,7 @@ async function attempt(
     connected:
       connection == null || verdict != null
         ? null
-        : { connection, peerId: connection.remotePeer.toString(), addr: text, security, muxer, totalMs, identity },
+        : { connection, peerId: connection.remotePeer.toString(), addr: text, totalMs, identity },
     failure: verdict == null ? null : failureOf(target, text, verdict)
   }
 }
@@ -174,8 +172,8 @@ async function attempt(
 /** Before the clock starts: reading our own code is not the peer's time. */
 async function loadTransports(node: Node, addr: Multiaddr): Promise<void> {
   for (const part of [relayPart(addr), addr]) {
-    const name = part == null ? null : transportOf(part)
-    if (isTransport(name)) await node.use(name)
+    const name = part == null ? null : transportFor(transportOf(part))
+    if (name != null) await node.use(name)
   }
 }
 
@@ -186,16 +184,16 @@ async function dial(
   options: DialOptions,
   signal: AbortSignal
 ): Promise<Connection> {
-  const name = transportOf(addr)
-  if (!isTransport(name)) {
-    throw new Failure('no_transport', `no transport for ${name ?? 'this kind of address'} in this build`, {
+  const kind = transportOf(addr)
+  if (transportFor(kind) == null) {
+    throw new Failure('no_transport', `no transport for ${kind ?? 'this kind of address'} in this build`, {
       phase: 'connect'
     })
   }
   if (peerIdOf(addr) === node.peerId) {
     throw new Failure('dial_self', codes.dial_self.says, { phase: 'connect' })
   }
-  if (name === 'circuit') await dialRelay(node, addr, options, signal)
+  if (kind === 'circuit') await dialRelay(node, addr, options, signal)
   // not libp2p.dial(): its queue merges dials to one peer, knows other addresses, and cuts each off after 6 s
   return await traceDial(trace, onProgress => node.components.transportManager.dial(addr, { signal, onProgress }))
 }

@@ -4,7 +4,7 @@ import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import { tracedEncrypter } from './trace.ts'
-import { isTransport, loadTransport, type TransportName } from './transports.ts'
+import { loadTransport, transportFor, type TransportName } from './transports.ts'
 import { version } from './version.ts'
 
 /** The parts of a libp2p node that a service may ask for: its public extension point. */
@@ -124,9 +124,10 @@ async function closeInOrder(connection: Connection): Promise<void> {
 /** Listen on one address, or fail with the reason: libp2p is silent about some when others work. */
 export async function listenOn(node: Node, addr: string): Promise<void> {
   const ma = parseAddr(addr)
-  const name = transportOf(ma)
-  if (!isTransport(name)) {
-    throw new Failure('no_such_listener', `cannot listen on ${addr}: no ${name ?? 'known'} listener in this build`, {
+  const kind = transportOf(ma)
+  const name = kind === 'wss' ? null : transportFor(kind)
+  if (name == null) {
+    throw new Failure('no_such_listener', `cannot listen on ${addr}: no ${kind ?? 'known'} listener in this build`, {
       phase: 'listen',
       addr
     })

@@ -14,8 +14,10 @@ const loaders: Record<TransportName, () => Promise<Factory>> = {
   circuit: async () => (await import('@libp2p/circuit-relay-v2')).circuitRelayTransport()
 }
 
-export function isTransport(name: string | null): name is TransportName {
-  return name != null && name in loaders
+/** The transport that serves an address of this kind, if this build has one. */
+export function transportFor(kind: string | null): TransportName | null {
+  if (kind === 'wss') return 'ws'
+  return kind != null && kind in loaders ? (kind as TransportName) : null
 }
 
 export async function loadTransport(name: TransportName): Promise<Factory> {

@@ -34,8 +34,8 @@ export function dialing(command: Command): Command {
     )
     .option('--relay <addr>', 'reach bare peer IDs through this relay')
     .addOption(
-      new Option('--transport <list>', 'dial over these only: tcp, ws, circuit').argParser(
-        words('tcp', 'ws', 'circuit')
+      new Option('--transport <list>', 'dial over these only: tcp, ws, wss, circuit').argParser(
+        words('tcp', 'ws', 'wss', 'circuit')
       )
     )
     .option('-4, --ipv4', 'IPv4 only')

@@ -9,8 +9,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
 
 /**
- * Node's own modules through process.getBuiltinModule(): an `import` of one reads each of its exports, and so loads
- * what hangs on lazily, promises, streams and stdin among it: a third of the time that --version takes (Node 24).
+ * Node's own modules through process.getBuiltinModule(), behind an object that has it as its prototype: an `import`,
+ * or a look at its properties, would load all that hangs on it lazily, from streams to worker threads (Node 24).
  * Commander asks for child_process, which it needs for executable subcommands only: that is fetched on first use.
  */
 const builtins: Plugin = {
@@ -22,7 +22,8 @@ const builtins: Plugin = {
       return { path: `node:${path.replace(/^node:/, '')}`, namespace: late ? 'late' : 'builtin' }
     })
     setup.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule('${path}')`
+      contents: `const builtin = process.getBuiltinModule('${path}')
+        module.exports = typeof builtin === 'object' && builtin !== process ? Object.create(builtin) : builtin`
     }))
     setup.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({
       contents: `module.exports = new Proxy({}, { get: (_, name) => process.getBuiltinModule('${path}')[name] })`
@@ -46,10 +47,8 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'none',
   logLevel: 'warning',
-  // ws asks for these native helpers and does without them
-  external: ['bufferutil', 'utf-8-validate'],
-  // ws and others call require() for node's own modules
-  banner: { js: "import{createRequire as nodeRequire}from'node:module';const require=nodeRequire(import.meta.url);" }
+  // ws asks for these native helpers with require(), which fails in a bundle, and does without them
+  external: ['bufferutil', 'utf-8-validate']
 })
 await writeFile(join(dist, 'LICENSES.txt'), await licenses(metafile))
 

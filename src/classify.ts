@@ -60,11 +60,19 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean): V
   if (timedOut) return says('io_timeout', phase, `timed out in the ${phase} phase`)
   if (name === 'TransportUnavailableError') return says('no_transport', 'connect')
   if (phase === 'connect') return classifyConnect(error, trace)
+  if (phase === 'relay' && name === 'UnsupportedProtocolError') {
+    return says('protocol_not_supported', phase, 'the relay does not speak circuit relay v2')
+  }
   const errno = codeOf(trace.socketError) ?? codeOf(error)
   if (/EOF|closed|reset/i.test(text) || (errno != null && bySyscall[errno] === 'connection_reset')) {
     return says('connection_reset', phase, `the peer closed the connection in the ${phase} phase`)
   }
+  if (phase === 'relay') return says('relay_refused', phase, `the relay gave no circuit: ${safe(lower(text), 120)}`)
   if (phase === 'security') {
+    // noise carries the choice of the muxer with it (libp2p-noise 17)
+    if (text.includes('no common muxers')) {
+      return says('muxer_failed', 'muxer', 'no stream muxer in common (offered: yamux)')
+    }
     if (text.includes('could not negotiate')) {
       return says('security_failed', phase, 'no security protocol in common (offered: noise)')
     }
@@ -101,7 +109,7 @@ function classifyConnect(error: unknown, trace: Trace): Verdict {
   if (errno?.startsWith('HPE_') || /HTTP/.test(trace.socketError?.message ?? '')) {
     return says('security_failed', 'connect', 'something that is not a WebSocket server answered')
   }
-  if (!trace.socket) {
+  if (trace.socket == null) {
     return {
       ...says('no_transport', 'connect', "Node's WebSocket refuses to use this port"),
       hint: 'some ports are closed to WebSockets by the fetch standard: listen on another one'
@@ -112,7 +120,7 @@ function classifyConnect(error: unknown, trace: Trace): Verdict {
 }
 
 function phaseOf(trace: Trace): Phase {
-  if (trace.connectedAt == null) return 'connect'
+  if (trace.connectedAt == null) return trace.relayed ? 'relay' : 'connect'
   return trace.securedAt == null ? 'security' : 'muxer'
 }
 

@@ -114,8 +114,8 @@ async function attempt(
 ): Promise<Attempt> {
   runSignal.throwIfAborted()
   await loadTransports(node, addr)
-  const late = AbortSignal.timeout(options.timeout)
-  const signal = AbortSignal.any([runSignal, late])
+  using limit = startLimit(options.timeout, runSignal)
+  const { signal } = limit
   const trace = newTrace()
   let connection: Connection | null = null
   let identity: Identity | null = null
@@ -132,7 +132,7 @@ async function attempt(
   } catch (error) {
     runSignal.throwIfAborted()
     connection?.abort(error instanceof Error ? error : new Error(String(error)))
-    verdict = error instanceof Failure ? verdictOf(error, late.aborted) : classifyDial(error, trace, late.aborted)
+    verdict = error instanceof Failure ? verdictOf(error, limit.passed) : classifyDial(error, trace, limit.passed)
     doneAt ||= performance.now()
   }
   const totalMs = performance.now() - trace.startedAt + (resolveMs ?? 0)
@@ -169,6 +169,34 @@ async function attempt(
   }
 }
 
+interface Limit extends Disposable {
+  signal: AbortSignal
+  /** The time is over. */
+  readonly passed: boolean
+}
+
+/** A signal for the time of one attempt and no longer: @libp2p/tcp 11.0 closes a connection with the signal of its dial. */
+function startLimit(ms: number, runSignal: AbortSignal): Limit {
+  const stopper = new AbortController()
+  let passed = false
+  const timer = setTimeout(() => {
+    passed = true
+    stopper.abort(new DOMException(`not done within ${ms} ms`, 'TimeoutError'))
+  }, ms)
+  const onStop = (): void => stopper.abort(runSignal.reason)
+  runSignal.addEventListener('abort', onStop)
+  return {
+    signal: stopper.signal,
+    get passed() {
+      return passed
+    },
+    [Symbol.dispose]: () => {
+      clearTimeout(timer)
+      runSignal.removeEventListener('abort', onStop)
+    }
+  }
+}
+
 /** Before the clock starts: reading our own code is not the peer's time. */
 async function loadTransports(node: Node, addr: Multiaddr): Promise<void> {
   for (const part of [relayPart(addr), addr]) {
@@ -193,7 +221,10 @@ async function dial(
   if (peerIdOf(addr) === node.peerId) {
     throw new Failure('dial_self', codes.dial_self.says, { phase: 'connect' })
   }
-  if (kind === 'circuit') await dialRelay(node, addr, options, signal)
+  if (kind === 'circuit') {
+    await dialRelay(node, addr, options, signal)
+    trace.relayed = true
+  }
   // not libp2p.dial(): its queue merges dials to one peer, knows other addresses, and cuts each off after 6 s
   return await traceDial(trace, onProgress => node.components.transportManager.dial(addr, { signal, onProgress }))
 }

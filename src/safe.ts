@@ -11,7 +11,7 @@ const hidden = String.raw`\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cs}\p{Default_Ignorab
 
 // A backslash is doubled only where it would be read as the start of an escape: `C:\Keys` stays as it is, `\x1b`
 // typed as four characters becomes `\\x1b`. So two different texts are never shown as the same one.
-const unsafe = new RegExp(String.raw`[${hidden}]|\\(?=[\\nrtxu${hidden}])`, 'gu')
+const unsafe = lazy(() => new RegExp(String.raw`[${hidden}]|\\(?=[\\nrtxu${hidden}])`, 'gu'))
 const cleanAscii = /^[ -[\]-~]*$/
 const named: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
@@ -30,7 +30,7 @@ export function safe(text: string, max = 256): string {
 }
 
 function shown(text: string): string {
-  return text.replace(unsafe, char => {
+  return text.replace(unsafe(), char => {
     const code = char.codePointAt(0)!
     return named[char] ?? (code <= 0xff ? `\\x${hex(code, 2)}` : `\\u{${hex(code, 1)}}`)
   })
@@ -45,11 +45,11 @@ function hex(code: number, digits: number): string {
 }
 
 // JSON.stringify escapes C0 and lone surrogates, and leaves DEL, C1 and bidi as they are
-const unsafeInJson = new RegExp(`[${hidden}]`, 'gu')
+const unsafeInJson = lazy(() => new RegExp(`[${hidden}]`, 'gu'))
 
 /** One line of NDJSON, without the newline: the same value after parsing, and nothing in it that a terminal obeys. */
 export function jsonLine(value: unknown): string {
-  return JSON.stringify(value).replace(unsafeInJson, char => {
+  return JSON.stringify(value).replace(unsafeInJson(), char => {
     let units = ''
     for (let i = 0; i < char.length; i++) units += `\\u${hex(char.charCodeAt(i), 4)}`
     return units
@@ -61,4 +61,13 @@ const otherControl = /\x1b(?!\[[\d;]*m)|[\x00-\x1a\x1c-\x1f\x7f-\x9f]/g
 /** A second fence behind `safe()`, for one whole line: of all control characters only colours pass. */
 export function fence(line: string): string {
   return line.replace(otherControl, char => `\\x${hex(char.charCodeAt(0), 2)}`)
+}
+
+/** Made on first use: the Unicode classes cost a start a millisecond. */
+function lazy(make: () => RegExp): () => RegExp {
+  let made: RegExp | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
 }

@@ -11,8 +11,10 @@ import type { ConnectionEncrypter, SecureConnectionOptions } from '@libp2p/inter
 /** One dial as it goes on. Times are those of `performance.now()`, in ms. */
 export interface Trace {
   startedAt: number
-  /** A socket was opened for it: Node's WebSocket refuses some ports without trying. */
-  socket: boolean
+  /** Its transport is a circuit through a relay that is connected already. */
+  relayed: boolean
+  /** What was opened for it, if anything: Node's WebSocket refuses some ports without trying. */
+  socket?: Socket
   /** The transport is connected, and the security protocol is about to be negotiated. */
   connectedAt?: number
   /** Both sides have agreed on a security protocol. */
@@ -39,16 +41,22 @@ let watching = false
 /** Run a dial and keep what can be seen of it in `trace`. */
 export async function traceDial<T>(trace: Trace, dial: (onProgress: (event: ProgressEvent) => void) => Promise<T>) {
   watchSockets()
-  return await traces.run(trace, () =>
-    dial(event => {
-      // the last one counts: a dial through a relay may connect to the relay first
-      if (event.type === 'upgrader:encrypt-outbound-connection') trace.connectedAt = performance.now()
-    })
-  )
+  try {
+    return await traces.run(trace, () =>
+      dial(event => {
+        // the last one counts: a dial through a relay may connect to the relay first
+        if (event.type === 'upgrader:encrypt-outbound-connection') trace.connectedAt = performance.now()
+      })
+    )
+  } catch (error) {
+    // a WebSocket that is given up while it connects is left open (@libp2p/websockets 10.1)
+    trace.socket?.destroy()
+    throw error
+  }
 }
 
 export function newTrace(): Trace {
-  return { startedAt: performance.now(), socket: false, earlyMuxer: false }
+  return { startedAt: performance.now(), relayed: false, earlyMuxer: false }
 }
 
 /** Wraps the factory of an encrypter, so that outbound handshakes are seen by the trace that they belong to. */
@@ -84,7 +92,7 @@ function watchSockets(): void {
     const trace = traces.getStore()
     if (trace == null) return
     const { socket } = message as { socket: Socket }
-    trace.socket = true
+    trace.socket = socket
     socket.once('error', error => {
       trace.socketError ??= error
     })

@@ -1,10 +1,8 @@
 import { type Command, CommanderError } from 'commander'
-import { Failure } from '../errors.ts'
 import type { Command as Core } from '../events.ts'
-import { type CommonOptions, run } from '../run.ts'
-import { safe } from '../safe.ts'
+import type { CommonOptions } from '../run.ts'
 import type { View } from '../views/screen.ts'
-import { settle } from './settings.ts'
+import { declare } from './lazy.ts'
 
 type Load<T> = () => Promise<{ default: T }>
 type Options = CommonOptions & Record<string, unknown>
@@ -16,6 +14,7 @@ export function runs<O>(
   untilStopped: (options: Options) => boolean = () => false
 ) {
   return async (...called: unknown[]): Promise<void> => {
+    const [{ run }, { settle }] = await Promise.all([import('../run.ts'), import('./settings.ts')])
     const self = called.at(-1) as Command
     const args = Object.fromEntries(self.registeredArguments.map((argument, index) => [argument.name(), called[index]]))
     const options = { ...settle(self, process.env), ...args } as Options
@@ -37,20 +36,28 @@ function nameOf(command: Command): string {
 export function commandFirst(given: string[], program: Command): string[] {
   const end = given.includes('--') ? given.indexOf('--') : given.length
   const argv = given.map((arg, index) => (arg === '--debug' && index < end ? '--debug=libp2p:*' : arg))
+  if (!isSetting(argv[0])) return argv
   const valued = new Set(
-    program.commands.flatMap(({ options }) =>
-      options.filter(option => option.required).flatMap(({ short, long }) => [short, long])
-    )
+    program.commands
+      .flatMap(command => declare(command).options)
+      .flatMap(option => (option.required ? [option.short, option.long] : []))
   )
   let at = 0
-  while (argv[at]?.startsWith('-') && !['-h', '--help', '-V', '--version', '-', '--'].includes(argv[at]!)) {
-    at += valued.has(argv[at]!) ? 2 : 1
-  }
-  return at === 0 || argv[at] == null ? argv : [argv[at]!, ...argv.slice(0, at), ...argv.slice(at + 1)]
+  while (isSetting(argv[at])) at += valued.has(argv[at]) ? 2 : 1
+  return argv[at] == null ? argv : [argv[at]!, ...argv.slice(0, at), ...argv.slice(at + 1)]
+}
+
+function isSetting(arg: string | undefined): boolean {
+  return arg?.startsWith('-') === true && !['-h', '--help', '-V', '--version', '-', '--'].includes(arg)
 }
 
 /** Wrong use, said the same way as any other failure: an event with --json, a sentence on stderr, exit 2. */
 export async function refuse(args: string[], program: Command, error: unknown): Promise<void> {
+  const [{ run }, { Failure }, { safe }] = await Promise.all([
+    import('../run.ts'),
+    import('../errors.ts'),
+    import('../safe.ts')
+  ])
   const named = program.commands.find(command => command.name() === args[0])
   const usage = error instanceof CommanderError
   const [message = '', suggestion] = usage ? sentenceOf(error).split('\n') : []

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type Code, codes } from '../errors.ts'
+import { declare } from './lazy.ts'
 import { envName } from './settings.ts'
 
 /** `p2pctl` alone: the commands, and where to read on. */
@@ -19,7 +20,7 @@ export function printHelp(program: Command, topic: string[]): void {
     process.stdout.write(text)
     return
   }
-  const command = program.commands.find(one => one.name() === name)
+  const command = program.commands.map(declare).find(one => one.name() === name)
   const inner = sub == null ? command : command?.commands.find(one => one.name() === sub)
   if (inner == null) {
     program.error(`error: no help on "${topic.join(' ')}"\n(p2pctl help, or one of: ${Object.keys(topics).join(', ')})`)
@@ -54,7 +55,7 @@ const topics: Record<string, (program: Command) => string> = {
 `,
   environment: program => {
     const names = new Map<string, string>()
-    for (const command of program.commands.flatMap(one => [one, ...one.commands])) {
+    for (const command of program.commands.map(declare).flatMap(one => [one, ...one.commands])) {
       for (const option of command.options) {
         const flag = option.long === '--help' || option.long === '--version' ? null : envName(option)
         if (flag != null) names.set(flag, `${option.long}: ${option.description}`)

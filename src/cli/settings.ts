@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Command, InvalidArgumentError, type Option } from 'commander'
 import { Failure } from '../errors.ts'
 import { safe } from '../safe.ts'
+import { declare } from './lazy.ts'
 
 type Values = Record<string, unknown>
 
@@ -105,7 +106,7 @@ function sectionOf(command: Command): string {
 function allCommands(command: Command): Command[] {
   let root = command
   while (root.parent != null) root = root.parent
-  return root.commands.flatMap(one => [one, ...one.commands])
+  return root.commands.map(declare).flatMap(one => [one, ...one.commands])
 }
 
 function knows(command: Command, name: string): boolean {

@@ -80,13 +80,13 @@ export async function* serve(
     if (options.readyFile != null) await writeReadyFile(options.readyFile, ready)
     yield ready
     yield* queue.items(until)
-    // what is still open ends with the node, and is said
-    await node[Symbol.asyncDispose]()
-    yield* queue.items(AbortSignal.abort())
   } finally {
     clearTimeout(timer)
     if (options.readyFile != null) await rm(options.readyFile, { force: true }).catch(() => {})
   }
+  // what is still open ends with the node, and is said
+  await node[Symbol.asyncDispose]()
+  yield* queue.items(AbortSignal.abort())
   return opened
 }
 

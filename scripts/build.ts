@@ -1,7 +1,7 @@
 // Bundles src/cli.ts into dist/, one chunk for each lazily imported part, so that a start loads only what it needs.
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
@@ -52,7 +52,7 @@ const { metafile } = await build({
 })
 await writeFile(join(dist, 'LICENSES.txt'), await licenses(metafile))
 
-/** The licence texts of every package whose code is in the bundle, as their licences ask. */
+/** The licence of every package whose code is in the bundle, and its text, as the licences ask. */
 async function licenses(meta: Metafile): Promise<string> {
   const folders = new Set(
     Object.keys(meta.inputs)
@@ -64,7 +64,12 @@ async function licenses(meta: Metafile): Promise<string> {
     const { name, version, license } = JSON.parse(await readFile(join(root, folder, 'package.json'), 'utf8'))
     const files = (await readdir(join(root, folder))).filter(file => /^licen[cs]e/i.test(file)).sort()
     const bodies = await Promise.all(files.map(file => readFile(join(root, folder, file), 'utf8')))
-    texts.push(`${name} ${version} (${license}) ${relative('node_modules', folder)}\n\n${bodies.join('\n').trim()}\n`)
+    texts.push(
+      `${name} ${version} (${license})\n\n${bodies.join('\n').trim() || 'The text is at the end of this file.'}\n`
+    )
   }
-  return texts.join(`\n${'-'.repeat(80)}\n\n`)
+  // libp2p's packages name a licence and carry no text of it
+  const mit = (await readFile(join(root, 'LICENSE'), 'utf8')).replace(/^Copyright.*\n\n/m, '')
+  const apache = await readFile(join(root, 'node_modules/@biomejs/biome/LICENSE-APACHE'), 'utf8')
+  return [...texts, mit, apache].join(`\n${'-'.repeat(80)}\n\n`)
 }

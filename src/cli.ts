@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
-import { commandFirst, refuse, runs } from './cli/calls.ts'
+import { commandFirst, lacksCommand, refuse, runs } from './cli/calls.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { common, dialing, examples, ownFirst, serving, TARGET } from './cli/options.ts'
 import { count, duration, interval, size } from './cli/parse.ts'
@@ -19,6 +19,7 @@ export async function main(argv: string[]): Promise<void> {
       process.exitCode = 2
       return
     }
+    if (lacksCommand(args, program)) program.error('error: missing command')
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { Failure } from './errors.ts'
+import { wordsFor } from './files.ts'
 import { safe } from './safe.ts'
 import type { PrivateKey } from '@libp2p/interface'
 import type { Code, FailureOptions } from './errors.ts'
@@ -129,26 +130,6 @@ function shown(path: string): string {
 
 function quoted(path: string): string {
   return /^[\w./~+=:,@%-]+$/.test(path) ? path : `'${shown(path).replaceAll("'", "'\\''")}'`
-}
-
-const words: Record<string, string> = {
-  EEXIST: 'it exists already',
-  ENOSPC: 'no space left',
-  EDQUOT: 'no space left in the quota',
-  ENOENT: 'no such file or folder',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'the file system is read-only',
-  EISDIR: 'it is a directory',
-  ENOTDIR: 'a part of the path is no folder',
-  ELOOP: 'too many symbolic links',
-  ENAMETOOLONG: 'the name is too long',
-  ENXIO: 'it is not a regular file'
-}
-
-function wordsFor(error: unknown): string {
-  const code = codeOf(error)
-  return words[code] ?? code
 }
 
 function codeOf(error: unknown): string {

@@ -126,11 +126,12 @@ async function errorView(options: CommonOptions): Promise<(event: Event) => void
     color: options.color,
     env: process.env
   })
-  const attempts: Event<'dial.attempt'>[] = []
+  let attempts: Event<'dial.attempt'>[] = []
   return event => {
     if (event.type === 'dial.attempt') attempts.push(event)
     if (event.type !== 'error') return
     const tried = attempts.filter(attempt => attempt.target === event.target)
+    attempts = attempts.filter(attempt => attempt.target !== event.target)
     for (const line of errorLines(event, tried, pen)) pen.line(line)
   }
 }

@@ -45,7 +45,8 @@ export async function run<O>({ cmd, command, view, options, untilStopped }: Run<
   let stop: Stop | undefined
   const stopBy = (why: Stop): void => {
     stop ??= why
-    stopper.abort()
+    // so that a command can tell a person's ^C from a time that is over
+    stopper.abort(new DOMException(why.by, why.by === 'deadline' ? 'TimeoutError' : 'AbortError'))
   }
   const output = createOutput(cmd, options, view, error => stopBy({ by: 'output', error }))
   const onSignal = (signal: NodeJS.Signals): void => {

@@ -6,6 +6,7 @@ import { parseAddr, withPeerId } from './addr.ts'
 import { openEvent } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
+import { wordsFor } from './files.ts'
 import type { Queue } from './flow.ts'
 import { listenOn, type Node } from './node.ts'
 import { identify, identityEvent } from './protocols/identify.ts'
@@ -44,8 +45,9 @@ function everywhere(port: number | true, suffix: string): string[] {
   return hasIpv6 ? [`/ip4/0.0.0.0/${tail}`, `/ip6/::/${tail}`] : [`/ip4/0.0.0.0/${tail}`]
 }
 
-/** One after another, so that each failure names its address. */
-export async function listenOnAll(node: Node, addrs: string[]): Promise<void> {
+/** One after another, so that each failure names its address. A ready file of an earlier run goes first. */
+export async function listenOnAll(node: Node, addrs: string[], { readyFile }: ServeOptions): Promise<void> {
+  if (readyFile != null) await rm(readyFile, { force: true }).catch(() => {})
   for (const addr of addrs) await listenOn(node, addr)
 }
 
@@ -137,7 +139,7 @@ async function writeReadyFile(path: string, ready: object): Promise<void> {
   } catch (cause) {
     await rm(partial, { force: true }).catch(() => {})
     const code = (cause as NodeJS.ErrnoException).code === 'ENOSPC' ? 'no_space' : 'file_unwritable'
-    throw new Failure(code, `cannot write the ready file ${safe(path)}: ${(cause as Error).message}`, {
+    throw new Failure(code, `cannot write the ready file ${safe(path)}: ${wordsFor(cause)}`, {
       phase: 'listen',
       cause
     })

@@ -4,6 +4,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, parseTarget } from './addr.ts'
 import { errorEvent, Failure } from './errors.ts'
 import type { Event, Verdict } from './events.ts'
+import { wordsFor } from './files.ts'
 import { safe } from './safe.ts'
 
 /** Somebody to dial. */
@@ -41,7 +42,7 @@ async function readList(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
-    throw new Failure('file_unreadable', `cannot read the targets in ${safe(path)}: ${(cause as Error).message}`, {
+    throw new Failure('file_unreadable', `cannot read the targets in ${safe(path)}: ${wordsFor(cause)}`, {
       cause
     })
   }
@@ -77,6 +78,12 @@ export function verdictOf(targets: Target[], held: number, failures: Failure[]):
   const target = targets.length === 1 ? targets[0]?.text : undefined
   const verdict: Verdict = { type: 'run.summary', ok, exit_code: ok ? 0 : (only?.exitCode ?? 1) }
   return { ...verdict, ...(target != null && { target }), ...(only != null && { reason: 'error' }) }
+}
+
+/** Of a target that was not come to an end with when the whole run's time was over. */
+export function missed(target: Target): Failure {
+  const message = `cannot dial ${target.peerId ?? safe(target.text)}: the deadline passed first`
+  return new Failure('deadline', message, { target: target.text, exitCode: 1 })
 }
 
 /** The failure of one target, as the event that says so. */

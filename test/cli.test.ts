@@ -66,7 +66,7 @@ const values: [command: string[], option: string, values: string[], why: string]
   [['ping', someone], '--interval', ['99ms', '0.05'], 'at least 100ms'],
   [['ping', someone], '--count', ['0', '-3', '1.5', 'ten', '', '0x10', '99999999999999999999'], countWords],
   [['ping', someone], '--transport', ['quic', 'tcp,quic', ''], 'choose from tcp, ws, '],
-  [['ping', someone], '--color', ['red'], /llowed choices are auto, always, never/.source],
+  [['ping', someone], '--color', ['red'], /choose from auto, always, never/.source],
   [['listen'], '--tcp', ['65536', 'http', '-1', '80.5'], portWords],
   [['listen'], '--ws', ['65536'], portWords],
   [['listen'], '--max-message', ['1KB', '-1', 'much', '1e6', '9999999TiB'], sizeWords],

@@ -166,9 +166,7 @@ test('--deadline ends a ping with its result', async () => {
   ended(fewer, 1, 'deadline')
 })
 
-// BUG: the socket of @libp2p/tcp 11 keeps obeying the signal that its dial was given (src/connect.ts)
-const todo = 'a TCP connection ends when the --timeout of its dial is over'
-test('--timeout is for one attempt: a connection that was made outlives it', { todo }, async () => {
+test('--timeout is for one attempt: a connection that was made outlives it', async () => {
   const { code, events } = await run(['ping', addr, '-W', '400ms', '-i', '0.1', '-c', '10', '--json'])
   assert.equal(code, 0)
   assert.equal(summaryOf(events).received, 10)

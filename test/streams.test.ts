@@ -58,9 +58,7 @@ test('a stdout that was closed from the start is the same', async () => {
   }
 })
 
-// BUG: help is written past the output that hears of errors
-const todo = 'help has no handler for errors of stdout'
-test('help into a closed stdout is the same', { todo }, async () => {
+test('help into a closed stdout is the same', async () => {
   for (const args of [['--help'], ['ping', '--help'], ['help', 'errors'], ['-V']]) {
     assert.deepEqual(await unread(args), { code: 141, stderr: '' }, args.join(' '))
   }
@@ -89,17 +87,12 @@ test('results that cannot be written are a local failure', { skip: noFull }, asy
   }
 })
 
-// BUG: each line waits for its own 'drain', which makes Node warn of a leak
-const leak = 'MaxListenersExceededWarning on stderr'
-test('a long result that nobody reads, or that cannot be written, is no different', {
-  skip: noFull,
-  todo: leak
-}, async () => {
+test('a long result that nobody reads, or that cannot be written, is no different', { skip: noFull }, async () => {
   assert.deepEqual(await unread(['schema']), { code: 141, stderr: '' })
   assert.deepEqual(await full(['schema']), { code: 3, stderr: 'p2pctl: cannot write to stdout: no space left\n' })
 })
 
-test('help that cannot be written is the same', { skip: noFull, todo }, async () => {
+test('help that cannot be written is the same', { skip: noFull }, async () => {
   for (const args of [['--help'], ['help', 'errors'], ['-V']]) {
     assert.deepEqual(
       await full(args),

@@ -47,7 +47,16 @@ export function commandFirst(given: string[], program: Command): string[] {
   return argv[at] == null ? argv : [argv[at]!, ...argv.slice(0, at), ...argv.slice(at + 1)]
 }
 
-function isSetting(arg: string | undefined): boolean {
+/** An option of some command stands where the command should be. */
+export function lacksCommand([first]: string[], program: Command): boolean {
+  const flag = first?.split('=')[0]
+  if (!isSetting(flag)) return false
+  return program.commands.some(command =>
+    declare(command).options.some(({ short, long }) => flag === short || flag === long)
+  )
+}
+
+function isSetting(arg: string | undefined): arg is string {
   return arg?.startsWith('-') === true && !['-h', '--help', '-V', '--version', '-', '--'].includes(arg)
 }
 
@@ -58,23 +67,30 @@ export async function refuse(args: string[], program: Command, error: unknown): 
     import('../errors.ts'),
     import('../safe.ts')
   ])
-  const named = program.commands.find(command => command.name() === args[0])
+  const outer = program.commands.find(command => command.name() === args[0])
+  const named = outer?.commands.find(command => command.name() === args[1]) ?? outer
   const usage = error instanceof CommanderError
   const [message = '', suggestion] = usage ? sentenceOf(error).split('\n') : []
-  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? `p2pctl help${named == null ? '' : ` ${named.name()}`}`
+  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? `p2pctl help${named == null ? '' : ` ${nameOf(named)}`}`
   const failure = usage ? new Failure('invalid_option', safe(message), { hint: safe(hint), cause: error }) : error
   await run({
-    cmd: named?.name() ?? 'p2pctl',
+    cmd: named == null ? 'p2pctl' : nameOf(named),
     command: async () => {
       throw failure
     },
     view: async () => ({ default: () => () => {} }),
     options: {
       json: args.includes('--json') || /^(1|true|yes|on)$/i.test(process.env.P2PCTL_JSON ?? ''),
-      color: 'auto'
+      color: colorOf(args)
     },
     untilStopped: false
   })
+}
+
+/** What was asked for, as far as it can be told from arguments that are wrong. */
+function colorOf(args: string[]): CommonOptions['color'] {
+  const asked = /--color[= ](always|never)\b/.exec(args.join(' '))?.[1] ?? process.env.P2PCTL_COLOR
+  return asked === 'always' || asked === 'never' ? asked : 'auto'
 }
 
 /** commander's sentence in our form: lower case, no full stop. */
@@ -83,5 +99,6 @@ function sentenceOf(error: CommanderError): string {
     .replace(/^error: /, '')
     .replace('(outputHelp)', 'missing command')
     .replace(' is invalid. ', ' is invalid: ')
+    .replace('Allowed choices are', 'choose from')
     .replace(/\.$/, '')
 }

@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, type Option } from 'commander'
 import { Failure } from '../errors.ts'
+import { wordsFor } from '../files.ts'
 import { safe } from '../safe.ts'
 import { declare } from './lazy.ts'
 
@@ -45,7 +46,7 @@ interface ConfigFile {
 
 /** The config files that count, the stronger one first. */
 function configFiles(command: Command, env: NodeJS.ProcessEnv): ConfigFile[] {
-  const named = (command.opts().config as string | undefined) ?? env.P2PCTL_CONFIG
+  const named = (command.opts().config as string | undefined) ?? (env.P2PCTL_CONFIG || undefined)
   if (named === 'none') return []
   const home =
     env.XDG_CONFIG_HOME || (process.platform === 'win32' ? env.APPDATA : undefined) || join(homedir(), '.config')
@@ -62,7 +63,7 @@ function readConfig(path: string, required: boolean): ConfigFile | null {
     text = readFileSync(path, 'utf8')
   } catch (cause) {
     if (!required) return null
-    throw new Failure('file_unreadable', `cannot read the config ${safe(path)}: ${(cause as Error).message}`, {
+    throw new Failure('file_unreadable', `cannot read the config ${safe(path)}: ${wordsFor(cause)}`, {
       exitCode: 2,
       cause
     })
@@ -110,11 +111,12 @@ function allCommands(command: Command): Command[] {
 }
 
 function knows(command: Command, name: string): boolean {
-  return command.options.some(option => option.name() === name)
+  return name !== 'config' && command.options.some(option => option.name() === name)
 }
 
 /** A value from outside the command line, through the same parser as the flag's. */
 function read(option: Option, value: unknown, where: string): unknown {
+  if (option.optional && (value === false || value === 'false')) return undefined
   if (option.isBoolean() || (option.optional && (value === true || value === 'true'))) return readBoolean(value, where)
   if (option.variadic) return (Array.isArray(value) ? value : String(value).split(/[\s,]+/)).map(String)
   if (typeof value !== 'string' && typeof value !== 'number') throw wrong(`${where}: give a text or a number`)

@@ -4,7 +4,7 @@ import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { type Node, openNode } from '../node.ts'
 import { safe } from '../safe.ts'
-import { failureEvent, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
+import { failureEvent, missed, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
 
 export interface Options extends DialOptions, TargetOptions {
   target: string[]
@@ -29,7 +29,8 @@ export default async function* dial(options: Options, signal: AbortSignal): Asyn
         yield failureEvent(error, target)
       } else {
         if (targets.length === 1) throw error
-        break
+        if (signal.reason?.name !== 'TimeoutError') break
+        yield failureEvent(missed(target), target)
       }
     }
   }

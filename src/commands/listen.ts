@@ -42,7 +42,7 @@ export default async function* listen(options: Options, signal: AbortSignal): As
     receiveItems({ maxMessageBytes: options.maxMessage, onMessage }),
     sendHandlerOptions
   )
-  await listenOnAll(node, addrs)
+  await listenOnAll(node, addrs, options)
   for (const relay of relays) {
     try {
       yield* reserve(node, relay, { timeout: RELAY_MS, identified: false }, signal)

@@ -5,7 +5,7 @@ import { merge, pause } from '../flow.ts'
 import { type Node, openNode } from '../node.ts'
 import { openPinger, type Outcome } from '../protocols/ping.ts'
 import { pingStats } from '../stats.ts'
-import { failureEvent, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
+import { failureEvent, missed, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
 
 export interface Options extends DialOptions, TargetOptions {
   target: string[]
@@ -82,6 +82,10 @@ async function* pingTarget(
       failure = error
       yield failureEvent(error, target)
     } else if (!signal.aborted) throw error
+    else if (connected == null && signal.reason.name === 'TimeoutError') {
+      failure = missed(target)
+      yield failureEvent(failure, target)
+    }
   }
   const { count, deadline } = options
   // as ping(8): any reply will do, but with a count and a deadline all of them are wanted

@@ -31,7 +31,7 @@ export default async function* relay(options: Options, signal: AbortSignal): Asy
     maxConnections: 1024
   })
   yield { type: 'run.start', peer_id: node.peerId }
-  await listenOnAll(node, addrs)
+  await listenOnAll(node, addrs, options)
   const connections = yield* serve(node, queue, options, signal)
   yield { type: 'run.summary', ok: true, connections }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -14,6 +14,7 @@ export const bin = join(root, 'bin/p2pctl.js')
 
 /** A config folder with nothing in it: what the person at this machine has set is no part of a test. */
 const emptyConfig = mkdtempSync(join(tmpdir(), 'p2pctl-test-'))
+process.on('exit', () => rmSync(emptyConfig, { recursive: true, force: true }))
 
 export type Line = ReturnType<typeof parseEvent>
 

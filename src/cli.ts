@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
+import { addrCommands } from './cli/addr.ts'
 import { commandFirst, refuse, runs } from './cli/calls.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { common, dialing, examples, ownFirst, serving, TARGET } from './cli/options.ts'
@@ -187,6 +188,8 @@ function table(): Command {
         )
       )
   )
+
+  add('addr', 'take addresses apart, look names up, write dnsaddr records', addrCommands)
 
   add('key', 'make and show private keys', key => {
     key.description('Private keys, in files that only you can read.')

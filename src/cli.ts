@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { addrCommands } from './cli/addr.ts'
 import { commandFirst, refuse, runs } from './cli/calls.ts'
+import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { common, dialing, examples, ownFirst, serving, TARGET } from './cli/options.ts'
 import { count, duration, interval, size } from './cli/parse.ts'
@@ -191,29 +192,7 @@ function table(): Command {
 
   add('addr', 'take addresses apart, look names up, write dnsaddr records', addrCommands)
 
-  add('key', 'make and show private keys', key => {
-    key.description('Private keys, in files that only you can read.')
-    common(key.command('gen'))
-      .argument('<file>', 'where to write it; never overwritten')
-      .description('Make a private key (ed25519) for --identity, and print its peer ID.')
-      .addHelpText('after', examples('key gen id.key'))
-      .action(
-        runs(
-          () => import('./commands/key-gen.ts'),
-          () => import('./views/key.ts')
-        )
-      )
-    common(key.command('show'))
-      .argument('<file>', 'a private key')
-      .description('Print the peer ID of a private key.')
-      .addHelpText('after', examples('key show id.key'))
-      .action(
-        runs(
-          () => import('./commands/key-show.ts'),
-          () => import('./views/key.ts')
-        )
-      )
-  })
+  add('key', 'make, show and convert private keys', keyCommands)
 
   add('schema', 'print the JSON Schema of the events that --json writes', command =>
     common(command)

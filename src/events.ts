@@ -250,7 +250,20 @@ export const events = {
   'dns.fault': ['an address that leads nowhere', { addr: 'string', fault: dnsFaults, message: 'string' }],
   'key.show': [
     'a private key file, by its public side only',
-    { path: 'string', peer_id: 'string', key_type: 'string', 'created?': 'boolean' }
+    {
+      path: 'string',
+      peer_id: 'string',
+      key_type: 'string',
+      'created?': 'boolean',
+      'format?': 'string',
+      'public_key?': 'string',
+      'cid_base32?': 'string',
+      'cid_base36?': 'string'
+    }
+  ],
+  'key.convert': [
+    'a private key was written in another form',
+    { path: 'string', out: 'string', from: 'string', to: 'string', peer_id: 'string', key_type: 'string' }
   ],
   'version.show': ['what runs here', { version: 'string', node: 'string', libp2p: 'string', contract: 'string' }],
   'schema.show': ['the JSON Schema of the events', { schema: 'object' }],

@@ -160,11 +160,21 @@ function table(): Command {
         new Option('--for <dur>', 'how long to look; 10s where a source may always give more').argParser(duration)
       )
       .option('--min <n>', 'end as soon as this many are seen, and fail if there are fewer', count)
-      .option('--watch', 'keep looking, and show who comes and goes, until ^C')
+      .option('--watch', 'keep looking, and show who comes, changes and goes, until ^C')
+      .option('--dial', 'measure the round trip to each peer')
+      .option('--protocol <id...>', 'only peers that speak these protocols')
+      .addOption(
+        new Option('--sort <key>', 'show them at the end, in this order; rtt means --dial too').choices([
+          'rtt',
+          'peer',
+          'agent'
+        ])
+      )
       .addHelpText(
         'after',
         examples(
           'peers --bootstrap /dnsaddr/bootstrap.libp2p.io',
+          'peers --bootstrap @bootnodes.txt --sort rtt --protocol /ipfs/kad/1.0.0',
           'peers --relay /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --watch'
         )
       )

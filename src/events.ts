@@ -47,7 +47,8 @@ const peer = {
   sources: 'string[]',
   'connected?': 'boolean',
   'rtt_ms?': 'number|null',
-  'agent_version?': 'string|null'
+  'agent_version?': 'string|null',
+  'protocols?': 'string[]'
 } as const
 
 const reservation = { peer_id: 'string', expires: 'string|null', addr: 'string|null', status: 'string' } as const

@@ -125,31 +125,36 @@ interface Tree {
 function createTree(): Tree {
   const records = new Map<string, Event<'dns.record'>[]>()
   const faults = new Map<string, string>()
+  // of an address that was looked up elsewhere in the tree: it counts where it is met again
+  const again = new Map<string, string>()
   let ms = 0
   let lookups = 0
-  const below = (addr: string, indent: string, path: string[], pen: Pen): string[] => {
-    // an address that leads back to itself is drawn once on each path
-    const children = path.includes(addr) ? [] : (records.get(addr) ?? [])
+  const drawn = new Set<string>()
+  const faultOf = (addr: string): string | undefined => (drawn.has(addr) ? again : faults).get(addr)
+  const below = (addr: string, indent: string, pen: Pen): string[] => {
+    const children = drawn.has(addr) ? [] : (records.get(addr) ?? [])
+    drawn.add(addr)
     return children.flatMap((record, index) => {
       const last = index === children.length - 1
-      const why = record.message ?? (record.addr == null ? undefined : faults.get(record.addr))
+      const why = record.message ?? (record.addr == null ? undefined : faultOf(record.addr))
       const text = longSafe(record.addr ?? record.record)
       const note = why == null ? '' : `   ${pen.chalk.yellow(why)}`
       const line = `${pen.chalk.dim(`${indent}${last ? '└─ ' : '├─ '}`)}${text}${note}`
       const led = record.addr == null || record.fault != null ? [] : [record.addr]
-      return [line, ...led.flatMap(one => below(one, `${indent}${last ? '   ' : '│  '}`, [...path, addr], pen))]
+      return [line, ...led.flatMap(one => below(one, `${indent}${last ? '   ' : '│  '}`, pen))]
     })
   }
   return {
     record: event => void records.set(event.under, [...(records.get(event.under) ?? []), event]),
-    fault: ({ addr, message }) => void faults.set(addr, message),
+    fault: ({ addr, fault, message }) =>
+      void (fault === 'loop' || fault === 'repeated' ? again : faults).set(addr, message),
     asked: took => {
       ms += took
       lookups++
     },
     lines: (root, pen) => {
-      const why = faults.get(root)
-      return [`${longSafe(root)}${why == null ? '' : `   ${pen.chalk.yellow(why)}`}`, ...below(root, '', [], pen)]
+      const why = faultOf(root)
+      return [`${longSafe(root)}${why == null ? '' : `   ${pen.chalk.yellow(why)}`}`, ...below(root, '', pen)]
     },
     get ms() {
       return ms

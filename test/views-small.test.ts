@@ -88,7 +88,7 @@ test('addr resolve: the tree, each fault beside its record, then the addresses',
     '/dnsaddr/a',
     '├─ /dnsaddr/b',
     '│  ├─ /ip4/192.0.2.1/tcp/1',
-    '│  └─ /dnsaddr/a   /dnsaddr/a leads back to itself',
+    '│  └─ /dnsaddr/a   leads back to itself',
     '└─ x\\x07   it does not begin with "dnsaddr="',
     '',
     '/ip4/192.0.2.1/tcp/1'

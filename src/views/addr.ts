@@ -1,7 +1,7 @@
 import stringWidth from 'string-width'
 import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
-import { duration, pad, plural } from './format.ts'
+import { duration, pad, plural, shortIds } from './format.ts'
 import { type Pen, type Screen, viewOf } from './screen.ts'
 
 export default viewOf(screen => {
@@ -138,8 +138,8 @@ function createTree(): Tree {
       const last = index === children.length - 1
       const why = record.message ?? (record.addr == null ? undefined : faultOf(record.addr))
       const text = longSafe(record.addr ?? record.record)
-      const note = why == null ? '' : `   ${pen.chalk.yellow(why)}`
-      const line = `${pen.chalk.dim(`${indent}${last ? '└─ ' : '├─ '}`)}${text}${note}`
+      const note = why == null ? '' : `   ${pen.chalk.yellow(brief(why, text))}`
+      const line = `${pen.chalk.dim(`${indent}${last ? '└─ ' : '├─ '}`)}${shortIds(text, pen.live)}${note}`
       const led = record.addr == null || record.fault != null ? [] : [record.addr]
       return [line, ...led.flatMap(one => below(one, `${indent}${last ? '   ' : '│  '}`, pen))]
     })
@@ -163,6 +163,12 @@ function createTree(): Tree {
       return lookups
     }
   }
+}
+
+/** A fault beside the address that it speaks of, which need not be said twice. */
+function brief(message: string, text: string): string {
+  const sentence = message.replace(/^invalid multiaddr ".*": /, '')
+  return sentence.startsWith(`${text} `) ? sentence.slice(text.length + 1) : sentence
 }
 
 function drawTree({ out, err, quiet, verbose }: Screen, tree: Tree, root: string): void {

@@ -174,7 +174,7 @@ function table(): Command {
         'after',
         examples(
           'peers --bootstrap /dnsaddr/bootstrap.libp2p.io',
-          'peers --bootstrap @bootnodes.txt --sort rtt --protocol /ipfs/kad/1.0.0',
+          'peers --bootstrap @bootnodes.txt --sort rtt --protocol /ipfs/ping/1.0.0',
           'peers --relay /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --watch'
         )
       )

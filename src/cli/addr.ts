@@ -13,13 +13,7 @@ export function addrCommands(addr: Command): void {
   common(addr.command('parse'))
     .argument('<addr...>', ADDR)
     .description('Take addresses apart, offline: components, peer ID, what dials them, and everything that is wrong.')
-    .addHelpText(
-      'after',
-      examples(
-        'addr parse /ip4/192.0.2.1/tcp/4001/p2p/12D3KooWHHdVCmNXuJf9kRQuGTnVZrKXaH2EZLcSEzPPiwqr8Hsu',
-        'addr parse --json @bootnodes.txt'
-      )
-    )
+    .addHelpText('after', examples('addr parse /ip4/127.0.0.1/tcp/4001', 'addr parse --json @bootnodes.txt'))
     .action(runs(() => import('../commands/addr-parse.ts'), view))
 
   common(addr.command('resolve'))
@@ -38,10 +32,7 @@ export function addrCommands(addr: Command): void {
     .option('--dns <server>', 'ask this DNS server, host[:port]')
     .addHelpText(
       'after',
-      examples(
-        'addr resolve /dnsaddr/bootstrap.libp2p.io',
-        'p2pctl addr resolve -q /dns4/localhost/tcp/4001 | p2pctl ping -c 1 -'
-      )
+      examples('addr resolve /dnsaddr/bootstrap.libp2p.io', 'addr resolve -q -4 /dns4/localhost/tcp/4001')
     )
     .action(runs(() => import('../commands/addr-resolve.ts'), view))
 
@@ -57,8 +48,8 @@ export function addrCommands(addr: Command): void {
     .addHelpText(
       'after',
       examples(
-        'addr dnsaddr example.org /ip4/192.0.2.1/tcp/4001/p2p/12D3KooWHHdVCmNXuJf9kRQuGTnVZrKXaH2EZLcSEzPPiwqr8Hsu',
-        'addr dnsaddr example.org @addrs.txt --ttl 1h'
+        'addr dnsaddr example.org --any-peer /ip4/192.0.2.1/tcp/4001',
+        'addr dnsaddr example.org @bootnodes.txt --ttl 1h'
       )
     )
     .action(runs(() => import('../commands/addr-dnsaddr.ts'), view))

@@ -23,7 +23,7 @@ export function keyCommands(key: Command): void {
   common(key.command('show'))
     .argument('<file>', 'a private key')
     .description('Print the peer ID of a private key; with -v its type, its public key and the ID in other spellings.')
-    .addHelpText('after', examples('key show id.key', 'key show -v ~/.ipfs/config'))
+    .addHelpText('after', examples('key show id.key', 'key show -v id.key'))
     .action(runs(() => import('../commands/key-show.ts'), view))
 
   common(key.command('convert'))
@@ -39,9 +39,6 @@ export function keyCommands(key: Command): void {
         .choices(['protobuf', 'pem', 'kubo'])
         .makeOptionMandatory()
     )
-    .addHelpText(
-      'after',
-      examples('key convert id.key id.pem --to pem', 'key convert ~/.ipfs/config id.key --to protobuf')
-    )
+    .addHelpText('after', examples('key convert id.key id.pem --to pem', 'key convert id.key id.kubo --to kubo'))
     .action(runs(() => import('../commands/key-convert.ts'), view))
 }

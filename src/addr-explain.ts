@@ -8,6 +8,8 @@ import type { ProtocolCodec } from '@multiformats/multiaddr'
 /** What is wrong with an address, and what to give in its place. */
 export interface Wrong {
   reason: string
+  /** The part of the address in front of it. */
+  before?: string
   /** Worked out when it is asked for: a proposal is itself looked through, which must not make more proposals. */
   hint?: (() => string | undefined) | undefined
   cause?: unknown
@@ -37,28 +39,51 @@ export function canonicalPeerId(text: string): string | undefined {
   }
 }
 
-/** Says what is wrong with the text of a multiaddr; undefined if nothing is. */
+/** Says what is wrong with the text of a multiaddr, the first thing; undefined if nothing is. */
 export function explain(text: string): Wrong | undefined {
-  if (text === '') return { reason: 'it is empty' }
-  // a TXT record may be 64 KiB, and the parser's time grows with the square of a row of slashes
-  if (text.length > maxLength) return { reason: `it is longer than ${maxLength} characters` }
-  // the parser takes ESC and newlines in names, and would take them to the terminal
-  const odd = text.match(/[\p{C}\p{Z}]/u)
-  if (odd) return { reason: odd[0] === ' ' ? 'it contains a space' : `it contains the character ${shownOf(odd[0])}` }
-  if (!text.startsWith('/')) return { reason: 'it does not begin with "/"', hint: () => rewritten(text) }
-  return explainParts(text) ?? explainWhole(text)
+  return wrongsIn(text).next().value ?? undefined
 }
 
-function explainParts(text: string): Wrong | undefined {
+/** Everything that is wrong with the text of a multiaddr: after each fault, what it was most likely meant to be goes on. */
+export function* wrongsIn(text: string): Generator<Wrong, void> {
+  const odd = text.match(/[\p{C}\p{Z}]/u)
+  if (text === '') yield { reason: 'it is empty' }
+  // a TXT record may be 64 KiB, and the parser's time grows with the square of a row of slashes
+  else if (text.length > maxLength) yield { reason: `it is longer than ${maxLength} characters` }
+  // the parser takes ESC and newlines in names, and would take them to the terminal
+  else if (odd) {
+    yield { reason: odd[0] === ' ' ? 'it contains a space' : `it contains the character ${shownOf(odd[0])}` }
+  } else if (!text.startsWith('/')) {
+    yield { reason: 'it does not begin with "/"', hint: () => rewritten(text) }
+  } else {
+    let found = false
+    for (const wrong of wrongParts(text)) {
+      found = true
+      yield wrong
+    }
+    const wrong = found ? undefined : explainWhole(text)
+    if (wrong !== undefined) yield wrong
+  }
+}
+
+function* wrongParts(text: string): Generator<Wrong, void> {
   const parts = text.replace(/^\/+|\/+$/g, '').split('/')
   let before = ''
   for (let i = 0; i < parts.length; ) {
     const name = parts[i]!
     const rest = parts.slice(i + 1)
+    const start = before
     const codec = codecOf(name)
     if (codec === undefined) {
       const reason = name === '' ? 'a protocol name is missing' : `unknown protocol "${safe(name, 64)}"`
-      return { reason, hint: () => corrected(before, name, rest) }
+      yield { reason, before: start, hint: () => corrected(start, name, rest) }
+      const meant = codecOf(meantBy(name) ?? '')
+      // what follows a name that nobody knows is its value, unless it is a name itself
+      const value = meant === undefined ? codecOf(rest[0] ?? '') === undefined : meant.size !== 0
+      before += meant === undefined ? '' : `/${meant.name}${value ? `/${rest[0]}` : ''}`
+      if (/^\d+$/.test(name)) before = `${start}/tcp/${name}`
+      i += value && !/^\d+$/.test(name) && name !== '' ? 2 : 1
+      continue
     }
     if (!codec.size) {
       before += `/${name}`
@@ -67,24 +92,33 @@ function explainParts(text: string): Wrong | undefined {
     }
     const value = rest[0]
     if (value === undefined || value === '' || (ports.has(name) && codecOf(value) !== undefined)) {
-      return missing(before, name, value === '' ? rest.slice(1) : rest)
+      yield missing(start, name, value === '' ? rest.slice(1) : rest)
+      if (ports.has(name)) before += `/${name}/4001`
+      i += value === '' ? 2 : 1
+      continue
     }
-    const wrong = badValue(before, name, value, rest.slice(1))
-    if (wrong !== undefined) return wrong
+    const wrong = badValue(start, name, value, rest.slice(1))
+    if (wrong !== undefined) yield { ...wrong, before: start }
     before += `/${name}/${value}`
     i += 2
     const next = parts[i]
     if (hosts.has(name) && (next === undefined || (!afterHost.has(next) && codecOf(next) !== undefined))) {
+      const host = before
       const port = next !== undefined && /^(quic|webrtc)/.test(next) ? '/udp/4001' : '/tcp/4001'
-      return { reason: `no port after "${safe(value, 64)}"`, hint: () => proposed(before + port, parts.slice(i)) }
+      const after = parts.slice(i)
+      yield {
+        reason: `no port after "${safe(value, 64)}"`,
+        before: host,
+        hint: () => proposed(host + port, after)
+      }
+      before += port
     }
   }
-  return undefined
 }
 
 function missing(before: string, name: string, rest: string[]): Wrong {
-  if (!ports.has(name)) return { reason: `"/${name}" has no value` }
-  return { reason: `"/${name}" has no port`, hint: () => proposed(`${before}/${name}/4001`, rest) }
+  if (!ports.has(name)) return { reason: `"/${name}" has no value`, before }
+  return { reason: `"/${name}" has no port`, before, hint: () => proposed(`${before}/${name}/4001`, rest) }
 }
 
 function badValue(before: string, name: string, value: string, rest: string[]): Wrong | undefined {
@@ -126,12 +160,17 @@ function explainWhole(text: string): Wrong | undefined {
 }
 
 function corrected(before: string, name: string, rest: string[]): string | undefined {
-  if (/^\d+$/.test(name)) return proposed(`${before}/tcp/${name}`, rest)
+  if (/^\d+$/.test(name)) return proposed(`${before}/tcp/${name}`, rest) ?? `did you mean /tcp/${safe(name, 64)}?`
+  const meant = meantBy(name)
+  return meant && (proposed(`${before}/${meant}`, rest) ?? `did you mean /${meant}?`)
+}
+
+/** The protocol that was most likely meant by a name that nobody knows. */
+function meantBy(name: string): string | undefined {
   const close = common
     .map(candidate => ({ candidate, distance: editDistance(name.toLowerCase(), candidate) }))
     .sort((a, b) => a.distance - b.distance)[0]!
-  if (close.distance > 2 || close.distance >= close.candidate.length) return undefined
-  return proposed(`${before}/${close.candidate}`, rest) ?? `did you mean /${close.candidate}?`
+  return close.distance > 2 || close.distance >= close.candidate.length ? undefined : close.candidate
 }
 
 // a proposal is only worth printing if it would be taken

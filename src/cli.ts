@@ -1,5 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
+import { addrCommands } from './cli/addr.ts'
 import { commandFirst, lacksCommand, refuse, runs } from './cli/calls.ts'
+import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { common, dialing, examples, ownFirst, serving, TARGET } from './cli/options.ts'
 import { count, duration, interval, size } from './cli/parse.ts'
@@ -161,11 +163,21 @@ function table(): Command {
         new Option('--for <dur>', 'how long to look; 10s where a source may always give more').argParser(duration)
       )
       .option('--min <n>', 'end as soon as this many are seen, and fail if there are fewer', count)
-      .option('--watch', 'keep looking, and show who comes and goes, until ^C')
+      .option('--watch', 'keep looking, and show who comes, changes and goes, until ^C')
+      .option('--dial', 'measure the round trip to each peer')
+      .option('--protocol <id...>', 'only peers that speak these protocols')
+      .addOption(
+        new Option('--sort <key>', 'show them at the end, in this order; rtt means --dial too').choices([
+          'rtt',
+          'peer',
+          'agent'
+        ])
+      )
       .addHelpText(
         'after',
         examples(
           'peers --bootstrap /dnsaddr/bootstrap.libp2p.io',
+          'peers --bootstrap @bootnodes.txt --sort rtt --protocol /ipfs/ping/1.0.0',
           'peers --relay /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --watch'
         )
       )
@@ -191,29 +203,9 @@ function table(): Command {
       )
   )
 
-  add('key', 'make and show private keys', key => {
-    key.description('Private keys, in files that only you can read.')
-    common(key.command('gen'))
-      .argument('<file>', 'where to write it; never overwritten')
-      .description('Make a private key (ed25519) for --identity, and print its peer ID.')
-      .addHelpText('after', examples('key gen id.key'))
-      .action(
-        runs(
-          () => import('./commands/key-gen.ts'),
-          () => import('./views/key.ts')
-        )
-      )
-    common(key.command('show'))
-      .argument('<file>', 'a private key')
-      .description('Print the peer ID of a private key.')
-      .addHelpText('after', examples('key show id.key'))
-      .action(
-        runs(
-          () => import('./commands/key-show.ts'),
-          () => import('./views/key.ts')
-        )
-      )
-  })
+  add('addr', 'take addresses apart, look names up, write dnsaddr records', addrCommands)
+
+  add('key', 'make, show and convert private keys', keyCommands)
 
   add('schema', 'print the JSON Schema of the events that --json writes', command =>
     common(command)

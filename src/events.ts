@@ -47,7 +47,8 @@ const peer = {
   sources: 'string[]',
   'connected?': 'boolean',
   'rtt_ms?': 'number|null',
-  'agent_version?': 'string|null'
+  'agent_version?': 'string|null',
+  'protocols?': 'string[]'
 } as const
 
 const reservation = { peer_id: 'string', expires: 'string|null', addr: 'string|null', status: 'string' } as const
@@ -62,6 +63,11 @@ const circuit = {
 } as const
 
 const transfer = { bytes: 'integer', total_bytes: 'integer|null', bytes_per_s: 'number' } as const
+
+const peerForms = { peer_id: 'string', cid_base32: 'string', cid_base36: 'string', key_type: 'string|null' } as const
+
+/** What a record, or an address on the way, can be faulted for. */
+const dnsFaults = ['no_dnsaddr', 'invalid', 'ending', 'loop', 'repeated', 'limit', 'empty', 'failed', 'family'] as const
 
 /** The fields that every line has. */
 export const envelope = {
@@ -208,9 +214,57 @@ export const events = {
   'circuit.open': ['two peers talk through the relay', circuit],
   'circuit.close': ['they have ended, or met a limit', circuit],
   'circuit.refused': ['a circuit was refused', circuit],
+  'addr.parse': [
+    'an address taken apart, without asking anybody, and everything that is wrong with it',
+    {
+      valid: 'boolean',
+      addr: 'string|null',
+      components: [{ name: 'string', code: 'integer', value: 'string|null' }],
+      peer: [null, peerForms],
+      scope: [null, ['public', 'private', 'circuit']],
+      transports: [{ name: 'string', in_build: 'boolean' }],
+      problems: [{ level: ['error', 'warning'], message: 'string', hint: 'string|null' }]
+    }
+  ],
+  'addr.resolve': ['the addresses that an address with names in it stands for', { addr: 'string', addrs: 'string[]' }],
+  'addr.dnsaddr': [
+    'a TXT record for a DNS zone, its text in strings of 255 bytes at most',
+    {
+      name: 'string',
+      ttl_s: 'integer',
+      strings: 'string[]',
+      addr: 'string',
+      scope: ['public', 'private', 'circuit']
+    }
+  ],
+  'dns.record': [
+    'a record that the look-up of an address gave, the address that is in it, and its fault if it has one',
+    {
+      under: 'string',
+      name: 'string',
+      record: 'string',
+      addr: 'string|null',
+      fault: [null, dnsFaults],
+      message: 'string|null'
+    }
+  ],
+  'dns.fault': ['an address that leads nowhere', { addr: 'string', fault: dnsFaults, message: 'string' }],
   'key.show': [
     'a private key file, by its public side only',
-    { path: 'string', peer_id: 'string', key_type: 'string', 'created?': 'boolean' }
+    {
+      path: 'string',
+      peer_id: 'string',
+      key_type: 'string',
+      'created?': 'boolean',
+      'format?': 'string',
+      'public_key?': 'string',
+      'cid_base32?': 'string',
+      'cid_base36?': 'string'
+    }
+  ],
+  'key.convert': [
+    'a private key was written in another form',
+    { path: 'string', out: 'string', from: 'string', to: 'string', peer_id: 'string', key_type: 'string' }
   ],
   'version.show': ['what runs here', { version: 'string', node: 'string', libp2p: 'string', contract: 'string' }],
   'schema.show': ['the JSON Schema of the events', { schema: 'object' }],

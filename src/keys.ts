@@ -1,7 +1,18 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { canonicalPeerId } from './addr-explain.ts'
 import { Failure } from './errors.ts'
 import { wordsFor } from './files.ts'
+import {
+  decodeKey,
+  encodeKey,
+  generateSecret,
+  type KeyFormat,
+  type KeyType,
+  peerCid,
+  publicProtobuf,
+  type SecretKey
+} from './key-formats.ts'
 import { safe } from './safe.ts'
 import type { PrivateKey } from '@libp2p/interface'
 import type { Code, FailureOptions } from './errors.ts'
@@ -9,20 +20,34 @@ import type { Code, FailureOptions } from './errors.ts'
 export interface KeyFile {
   key: PrivateKey
   peerId: string
-  /** `ed25519`, `rsa` or `secp256k1`, as Kubo and go-libp2p call them. */
-  keyType: string
+  /** As Kubo and go-libp2p call them. */
+  keyType: KeyType
 }
 
 const maxBytes = 16 * 1024
 
+/** A key as it is kept, which need not be of a type that js-libp2p can use. */
+export interface KeptKey {
+  secret: SecretKey
+  format: KeyFormat
+  peerId: string
+  /** Of libp2p's protobuf, in base64. */
+  publicKey: string
+}
+
 /**
- * Writes a new ed25519 private key as libp2p protobuf bytes, which go-libp2p and `ipfs key import
- * -f libp2p-protobuf-cleartext` read, for the owner's eyes only. Never overwrites, never leaves half a file.
+ * Writes a new private key as libp2p protobuf bytes, which go-libp2p and `ipfs key import
+ * -f libp2p-protobuf-cleartext` read. See writeKeyFile.
  */
-export async function generateKeyFile(path: string): Promise<Omit<KeyFile, 'key'>> {
-  const { generateKeyPair, privateKeyToProtobuf } = await import('@libp2p/crypto/keys')
-  const key = await generateKeyPair('Ed25519')
-  const described = await describe(key)
+export async function generateKeyFile(path: string, type: KeyType = 'ed25519'): Promise<Omit<KeyFile, 'key'>> {
+  const secret = await generateSecret(type)
+  const described = { peerId: peerIdOf(secret), keyType: type }
+  await writeKeyFile(path, encodeKey(secret, 'protobuf'))
+  return described
+}
+
+/** Writes a private key for the owner's eyes only. Never overwrites, never leaves half a file. */
+export async function writeKeyFile(path: string, bytes: Uint8Array | string): Promise<void> {
   const handle = await open(path, 'wx', 0o600).catch(error => {
     throw unwritable(path, error)
   })
@@ -30,7 +55,7 @@ export async function generateKeyFile(path: string): Promise<Omit<KeyFile, 'key'
     try {
       // the umask may have taken bits away, of the owner too
       await handle.chmod(0o600)
-      await handle.writeFile(privateKeyToProtobuf(key))
+      await handle.writeFile(bytes)
       await handle.sync()
     } finally {
       await handle.close()
@@ -39,14 +64,30 @@ export async function generateKeyFile(path: string): Promise<Omit<KeyFile, 'key'
     await unlink(path).catch(() => {})
     throw unwritable(path, error)
   }
-  return described
 }
 
 /**
- * Reads a private key file: libp2p protobuf bytes, or their base64 as in Kubo's config (Identity.PrivKey). Throws
- * Failure file_unreadable, key_permissions, key_invalid.
+ * Reads a private key file for an identity, in any of the forms of key-formats.ts. Throws Failure file_unreadable,
+ * key_permissions, key_invalid.
  */
 export async function readKeyFile(path: string): Promise<KeyFile> {
+  const { secret, peerId } = await readKey(path)
+  if (secret.type === 'ecdsa') {
+    throw invalid(path, 'is ecdsa, and js-libp2p has no peer IDs for such keys', {
+      hint: 'make another one with: p2pctl key gen FILE'
+    })
+  }
+  const { privateKeyFromProtobuf } = await import('@libp2p/crypto/keys')
+  try {
+    const key = privateKeyFromProtobuf(encodeKey(secret, 'protobuf') as Uint8Array)
+    return { key, peerId, keyType: secret.type }
+  } catch (cause) {
+    throw invalid(path, 'is not one that js-libp2p takes', { cause })
+  }
+}
+
+/** Reads a private key file, whatever its type. Throws as readKeyFile does. */
+export async function readKey(path: string): Promise<KeptKey> {
   // without O_NONBLOCK the open of a FIFO waits for a writer, and nothing can end that wait
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch(error => {
     throw unreadable(path, wordsFor(error), error)
@@ -59,7 +100,7 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
   } finally {
     await handle.close()
   }
-  return await decode(bytes, path)
+  return decode(bytes, path)
 }
 
 /** What is checked is the open file, so that another one cannot take its place after the check. */
@@ -83,30 +124,22 @@ async function readChecked(handle: FileHandle, path: string): Promise<Buffer> {
   return buffer.subarray(0, length)
 }
 
-async function decode(bytes: Buffer, path: string): Promise<KeyFile> {
+function decode(bytes: Buffer, path: string): KeptKey {
   if (bytes.length === 0) throw invalid(path, 'is empty')
-  const { generateKeyPairFromSeed, privateKeyFromProtobuf } = await import('@libp2p/crypto/keys')
-  const text = bytes.toString('latin1').replace(/\s+/g, '')
-  // protobuf bytes begin with the tag 0x08, which is no base64
-  const protobuf = /^[A-Za-z0-9+/]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : bytes
   try {
-    const key = privateKeyFromProtobuf(protobuf)
-    if (key.type === 'Ed25519') {
-      // js-libp2p 3.3 takes the public half from the file unseen: a damaged one would make an identity that no
-      // handshake can prove, and signing with a public key that is not its own gives an ed25519 private key away
-      const { publicKey } = await generateKeyPairFromSeed('Ed25519', key.raw.subarray(0, 32))
-      if (!publicKey.equals(key.publicKey)) throw new Error('the public half does not belong to the private half')
-    }
-    return { key, ...(await describe(key)) }
+    const { secret, format } = decodeKey(bytes)
+    return { secret, format, peerId: peerIdOf(secret), publicKey: publicProtobuf(secret).toString('base64') }
   } catch (cause) {
-    const hint = text.startsWith('-----BEGIN') ? 'PEM is not read: give it as libp2p protobuf' : undefined
+    const pem = bytes.toString('latin1').trimStart().startsWith('-----BEGIN')
+    const hint = pem
+      ? 'of PEM, PKCS8, PKCS1 and SEC1 are read, unencrypted: openssl pkcs8 -in FILE -out NEW'
+      : undefined
     throw invalid(path, 'is not a libp2p private key', { cause, hint })
   }
 }
 
-async function describe(key: PrivateKey): Promise<Omit<KeyFile, 'key'>> {
-  const { peerIdFromPrivateKey } = await import('@libp2p/peer-id')
-  return { peerId: peerIdFromPrivateKey(key).toString(), keyType: key.type.toLowerCase() }
+function peerIdOf(secret: SecretKey): string {
+  return canonicalPeerId(peerCid(secret))!
 }
 
 function unwritable(path: string, cause: unknown): Failure {

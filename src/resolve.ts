@@ -10,7 +10,12 @@ import type { LookupOptions, Names } from './lookup.ts'
 
 export interface ResolveOptions extends LookupOptions {
   family?: 4 | 6 | undefined
+  /** Hears of each record that a look-up gave, and of each address that leads nowhere. */
+  onFound?: ((found: Found) => void) | undefined
 }
+
+export type Found = Event<'dns.record' | 'dns.fault'>
+type Fault = Event<'dns.fault'>['fault']
 
 // a dnsaddr fans out at each level: 2^31 addresses with js-libp2p's 32 levels
 const maxDepth = 4
@@ -24,6 +29,7 @@ interface Search {
   queries: number
   seen: Set<string>
   asked: Map<string, Promise<string[]>>
+  found: (found: Found) => void
   events: Event<'dial.resolve'>[]
   /** Why some of what was found is of no use. */
   problems: (Failure | string)[]
@@ -33,6 +39,8 @@ interface Candidate {
   addr: Multiaddr
   /** Nothing left to look up: an IP address, or a name that the transport itself needs. */
   done: boolean
+  /** The addresses that led to it. */
+  path: string[]
 }
 
 /**
@@ -48,18 +56,22 @@ export async function* resolveAddr(
   signal.throwIfAborted()
   const { family } = options
   const names = openNames(options, signal)
-  const rest = { seen: new Set<string>(), asked: new Map(), events: [], problems: [] }
+  const found = options.onFound ?? (() => {})
+  const rest = { seen: new Set<string>(), asked: new Map(), found, events: [], problems: [] }
   const search: Search = { names, family, depth: 0, queries: 0, ...rest }
   try {
-    let found: Candidate[] = [{ addr, done: false }]
+    let candidates: Candidate[] = [{ addr, done: false, path: [] }]
     // level by level, so that what the limits cut off does not depend on which server answers first
-    for (; found.some(({ done }) => !done); search.depth++) {
-      const next = await Promise.all(found.map(candidate => step(candidate, search)))
+    for (; candidates.some(({ done }) => !done); search.depth++) {
+      const next = await Promise.all(candidates.map(candidate => step(candidate, search)))
       yield* search.events.splice(0)
-      found = unique(next.flat())
+      candidates = unique(next.flat())
     }
-    if (found.length === 0) throw emptyHanded(addr, search)
-    return found.slice(0, maxAddrs).map(candidate => candidate.addr)
+    if (candidates.length === 0) throw emptyHanded(addr, search)
+    for (const left of candidates.slice(maxAddrs)) {
+      note(`${left.addr}`, 'limit', `more than ${maxAddrs} addresses`, search)
+    }
+    return candidates.slice(0, maxAddrs).map(candidate => candidate.addr)
   } finally {
     names.close()
   }
@@ -75,56 +87,80 @@ async function step(candidate: Candidate, search: Search): Promise<Candidate[]> 
   const tail = components.slice(head.length)
   const name = head[0]?.name
   try {
-    if (name === 'dnsaddr') return await stepDnsaddr(head, tail, search)
+    if (name === 'dnsaddr') return await stepDnsaddr(head, tail, candidate.path, search)
     if (name === 'dns' || name === 'dns4' || name === 'dns6') return await stepHost(head, tail, search)
   } catch (error) {
     if (!(error instanceof Failure)) throw error
-    search.problems.push(error)
+    note(`${candidate.addr}`, error.code === 'dnsaddr_empty' ? 'limit' : 'failed', error, search)
     return []
   }
   const { family } = search
   const fits = family === undefined || name !== (family === 4 ? 'ip6' : 'ip4')
-  if (!fits) search.problems.push(`${safe(`${candidate.addr}`)} is no IPv${family} address`)
-  return fits ? [{ addr: candidate.addr, done: true }] : []
+  if (!fits) note(`${candidate.addr}`, 'family', `${safe(`${candidate.addr}`)} is no IPv${family} address`, search)
+  return fits ? [{ ...candidate, done: true }] : []
 }
 
-async function stepDnsaddr(head: Component[], tail: Component[], search: Search): Promise<Candidate[]> {
+/** An address that leads nowhere, and why. */
+function note(addr: string, fault: Fault, problem: Failure | string, { problems, found }: Search): void {
+  problems.push(problem)
+  found({ type: 'dns.fault', addr, fault, message: problem instanceof Failure ? problem.message : problem })
+}
+
+async function stepDnsaddr(head: Component[], tail: Component[], path: string[], search: Search): Promise<Candidate[]> {
   const addr = multiaddr(head).toString()
   const key = multiaddr([...head, ...tail]).toString()
   if (search.seen.has(key)) {
-    search.problems.push(`${safe(addr)} leads back to itself`)
+    if (path.includes(key)) note(key, 'loop', `${safe(addr)} leads back to itself`, search)
+    else note(key, 'repeated', `${safe(addr)} was looked up before`, search)
     return []
   }
   search.seen.add(key)
   if (search.depth >= maxDepth) {
-    search.problems.push(`${safe(addr)} is more than ${maxDepth} levels deep`)
+    note(key, 'limit', `${safe(addr)} is more than ${maxDepth} levels deep`, search)
     return []
   }
   const name = `_dnsaddr.${head[0]!.value}`
   // what follows the name is what its records must end in, mostly /p2p/ID (the dnsaddr specification)
   const ending = head.length > 1 ? multiaddr(head.slice(1)).toString() : ''
   const ask = () => search.names.txt(name)
-  const addrs = await lookUp(name, addr, 1, ask, records => usable(records, name, ending, search), search)
-  return addrs.map(found => ({ addr: multiaddr([...found.getComponents(), ...tail]), done: false }))
+  const whole = (found: Multiaddr) => multiaddr([...found.getComponents(), ...tail])
+  const found = (record: string, addr: Multiaddr | null, fault: Fault | null = null, message: string | null = null) => {
+    if (message !== null && fault !== 'no_dnsaddr') search.problems.push(message)
+    const led = addr === null ? null : `${whole(addr)}`
+    search.found({ type: 'dns.record', under: key, name, record, addr: led, fault, message })
+  }
+  const toAddrs = (records: string[]): Multiaddr[] => {
+    if (!records.some(record => record.startsWith(prefix))) {
+      const seen = records.length === 0 ? 'no TXT record' : `no TXT record that begins with "${prefix}"`
+      note(key, 'empty', `there is ${seen} at ${safe(name)}`, search)
+    }
+    return records.flatMap(record => usable(record, ending, found) ?? [])
+  }
+  const addrs = await lookUp(name, addr, 1, ask, toAddrs, search)
+  return addrs.map(found => ({ addr: whole(found), done: false, path: [...path, key] }))
 }
 
-function usable(records: string[], name: string, ending: string, search: Search): Multiaddr[] {
-  const values = records.filter(record => record.startsWith('dnsaddr='))
-  if (values.length === 0) {
-    const seen = records.length === 0 ? 'no TXT record' : 'no TXT record that begins with "dnsaddr="'
-    search.problems.push(`there is ${seen} at ${safe(name)}`)
+const prefix = 'dnsaddr='
+
+type Tell = (record: string, addr: Multiaddr | null, fault?: Fault, message?: string) => void
+
+/** The address in a TXT record, if it can be one of those that were asked for. */
+function usable(record: string, ending: string, found: Tell): Multiaddr | undefined {
+  if (!record.startsWith(prefix)) {
+    found(record, null, 'no_dnsaddr', `it does not begin with "${prefix}"`)
+    return undefined
   }
-  return values.flatMap(value => {
-    try {
-      const addr = parseAddr(value.slice('dnsaddr='.length).trim())
-      if (addr.toString().endsWith(ending)) return [addr]
-      search.problems.push(`${safe(`${addr}`)} does not end in ${safe(ending)}`)
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error
-      search.problems.push(error.message)
-    }
-    return []
-  })
+  try {
+    const addr = parseAddr(record.slice(prefix.length).trim())
+    const fits = addr.toString().endsWith(ending)
+    if (fits) found(record, addr)
+    else found(record, addr, 'ending', `${safe(`${addr}`)} does not end in ${safe(ending)}`)
+    return fits ? addr : undefined
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    found(record, null, 'invalid', error.message)
+    return undefined
+  }
 }
 
 async function stepHost(head: Component[], tail: Component[], search: Search): Promise<Candidate[]> {
@@ -133,18 +169,26 @@ async function stepHost(head: Component[], tail: Component[], search: Search): P
   const { family } = search
   const both: (4 | 6)[] = first.name === 'dns4' ? [4] : first.name === 'dns6' ? [6] : [4, 6]
   const families = both.filter(one => family === undefined || one === family)
+  const under = multiaddr([...head, ...tail]).toString()
   if (families.length === 0) {
-    search.problems.push(`${safe(addr)} is no IPv${family} address`)
+    note(under, 'family', `${safe(addr)} is no IPv${family} address`, search)
     return []
   }
   const literal = (ip: string) => multiaddr(`/ip${isIP(ip)}/${ip}`).getComponents()
-  const toAddrs = (ips: string[]) => ips.map(ip => multiaddr([...literal(ip), ...rest]))
+  const toAddrs = (ips: string[]) =>
+    ips.map(ip => {
+      const addr = multiaddr([...literal(ip), ...rest])
+      const led = multiaddr([...addr.getComponents(), ...tail]).toString()
+      const record = { under, name: first.value!, record: ip, addr: led, fault: null, message: null }
+      search.found({ type: 'dns.record', ...record })
+      return addr
+    })
   const ask = () => search.names.hosts(first.value!, families)
   const addrs = await lookUp(`${first.name} ${first.value}`, addr, families.length, ask, toAddrs, search)
   // a WebSocket server tells its sites apart by name, and its certificate is for the name
   const named = rest.some(({ name }) => name === 'ws' || name === 'wss')
   const dialed = named ? [multiaddr(head)] : addrs
-  return dialed.map(found => ({ addr: multiaddr([...found.getComponents(), ...tail]), done: true }))
+  return dialed.map(found => ({ addr: multiaddr([...found.getComponents(), ...tail]), done: true, path: [] }))
 }
 
 /** Asks once for each key, times it, and says so in an event, with no addresses if it failed. */

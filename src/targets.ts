@@ -23,22 +23,26 @@ export interface TargetOptions {
 
 /** Arguments -> targets: `@file` and `-` (stdin) are read, one target a line, `#` starts a comment. */
 export async function readTargets(args: string[], options: TargetOptions = {}): Promise<Target[]> {
-  const lists = await Promise.all(args.map(expand))
-  const targets = lists.flat().map(text => toTarget(text, options))
-  if (targets.length > 0) return targets
-  if (args.length === 0) throw new Failure('invalid_option', "missing required argument 'target'")
-  throw new Failure('invalid_option', `no target in ${args.map(arg => safe(arg)).join(', ')}`, {
+  return (await readList(args, 'target')).map(text => toTarget(text, options))
+}
+
+/** The texts that arguments stand for, one at least; `what` names one of them in a failure. */
+export async function readList(args: string[], what: 'target' | 'address'): Promise<string[]> {
+  const texts = (await Promise.all(args.map(expand))).flat()
+  if (texts.length > 0) return texts
+  if (args.length === 0) throw new Failure('invalid_option', `missing required argument '${what}'`)
+  throw new Failure('invalid_option', `no ${what} in ${args.map(arg => safe(arg)).join(', ')}`, {
     hint: 'write one multiaddr a line'
   })
 }
 
 async function expand(arg: string): Promise<string[]> {
   if (arg !== '-' && !arg.startsWith('@')) return [arg]
-  const lines = (arg === '-' ? await readAll(process.stdin) : await readList(arg.slice(1))).split('\n')
+  const lines = (arg === '-' ? await readAll(process.stdin) : await readLines(arg.slice(1))).split('\n')
   return lines.map(line => line.replace(/(^|\s)#.*$/, '').trim()).filter(line => line !== '')
 }
 
-async function readList(path: string): Promise<string> {
+async function readLines(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {

@@ -1,6 +1,6 @@
 import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
-import { bareAddr, pad, plural, shortId } from './format.ts'
+import { bareAddr, duration, pad, plural, shortId } from './format.ts'
 import { viewOf } from './screen.ts'
 
 type Peer = Omit<Event<'peer.add'>, 'type'>
@@ -8,24 +8,30 @@ type Peer = Omit<Event<'peer.add'>, 'type'>
 /** A peer a line, as soon as it is seen. */
 export default viewOf(({ out, err, status, quiet, verbose }) => {
   const { chalk, live } = out
-  const widths = [live ? 15 : 52, 10, 34]
+  const widths = [live ? 15 : 52, 10, 9, 34]
   let count = 0
-  const row = (...cells: string[]): string =>
-    cells
+  let timed = false
+  const row = (peer: string, source: string, rtt: string, agent: string, addr: string): string =>
+    [peer, source, rtt, agent, addr]
       .map((cell, column) => pad(cell, widths[column] ?? 0))
+      .filter((_, column) => timed || column !== 2)
       .join('  ')
       .trimEnd()
-  const show = ({ peer_id, sources, agent_version, addrs }: Peer, note = ''): void => {
+  const show = ({ peer_id, sources, rtt_ms, agent_version, addrs, protocols = [] }: Peer, note = ''): void => {
     const more = addrs.length > 1 ? ` +${addrs.length - 1}` : ''
     const addr = addrs[0] == null ? '-' : `${bareAddr(addrs[0])}${more}`
-    const text = row(shortId(peer_id, live), safe(sources.join(',')), safe(agent_version ?? '-', 34), addr)
+    const rtt = rtt_ms == null ? '-' : duration(rtt_ms)
+    const text = row(shortId(peer_id, live), safe(sources.join(',')), rtt, safe(agent_version ?? '-', 34), addr)
     out.line(note === '' ? text : chalk.dim(`${text}  ${note}`))
-    if (verbose) for (const one of addrs) out.line(`  ${safe(one)}`)
+    if (!verbose) return
+    for (const one of addrs) out.line(chalk.dim(`  at       ${safe(one)}`))
+    for (const one of protocols) out.line(chalk.dim(`  speaks   ${safe(one)}`))
   }
   return {
     'run.start': () => status('looking'),
     'peer.add': event => {
-      if (count++ === 0 && !quiet) out.line(chalk.dim(row('PEER', 'SOURCE', 'AGENT', 'ADDRESS')))
+      if (count === 0) timed = event.rtt_ms !== undefined
+      if (count++ === 0 && !quiet) out.line(chalk.dim(row('PEER', 'SOURCE', 'RTT', 'AGENT', 'ADDRESS')))
       show(event)
       status(`looking, ${plural(count, 'peer')} so far`)
     },

@@ -43,7 +43,8 @@ const WARNINGS = new Set([
 export default async function* relayCheck(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   const [relay] = await readTargets([options.relay])
   const through = options.through == null ? null : peerOf(options.through)
-  await using far = await openNode({ identity: options.identity })
+  const { ping } = await import('@libp2p/ping')
+  await using far = await openNode({ identity: options.identity, services: { ping: ping() } })
   await using near = await openNode({})
   yield { type: 'run.start', peer_id: far.peerId }
   const failed: string[] = []

@@ -16,11 +16,11 @@ export interface FarEnd {
 }
 
 /** Takes circuits as raw streams from now on, in the place of libp2p, so that every byte is counted as the relay does. */
-export async function takeRawCircuits({ unhandle, handle }: Pick<Libp2p, 'handle' | 'unhandle'>): Promise<FarEnd> {
+export async function takeRawCircuits(node: Libp2p): Promise<FarEnd> {
   const taken: Stream[] = []
   const waiting: ((stream: Stream) => void)[] = []
-  await unhandle(STOP_PROTOCOL)
-  await handle(STOP_PROTOCOL, async stream => {
+  await node.unhandle(STOP_PROTOCOL)
+  await node.handle(STOP_PROTOCOL, async stream => {
     try {
       const signal = AbortSignal.timeout(ACCEPT_MS)
       const request = decodeStop(await readFrame(stream, { maxBytes: MAX_MESSAGE_BYTES, signal }))

@@ -32,6 +32,8 @@ function table(): Command {
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help; also: p2pctl help <command>')
     .helpCommand(false)
+    // what stands behind `relay check` belongs to check, though relay has options of the same names
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeErr: () => {}, outputError: () => {} })
     .configureHelp({ groupItems: ownFirst })

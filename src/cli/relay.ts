@@ -5,7 +5,6 @@ import { count, duration, size } from './parse.ts'
 
 /** `relay`, which serves, and what it can do with the relay of somebody else. */
 export function relayCommand(relay: Command): void {
-  // else the options behind `check` would be taken for those of `relay`
   common(serving(relay.enablePositionalOptions()))
     .description('Let peers that nobody can dial be reached through this one (circuit relay v2), until ^C.')
     .option('--max-reservations <n>', 'peers that may be reachable at once', count, 128)

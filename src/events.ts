@@ -58,7 +58,8 @@ const circuit = {
   in_bytes: 'integer',
   out_bytes: 'integer',
   duration_ms: 'number',
-  status: 'string'
+  status: 'string',
+  'circuit_id?': 'integer'
 } as const
 
 const transfer = { bytes: 'integer', total_bytes: 'integer|null', bytes_per_s: 'number' } as const

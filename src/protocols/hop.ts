@@ -105,6 +105,7 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
   })
   const circuits = new Set<Circuit>()
   const waits = new Set<AbortController>()
+  let lastId = 0
   let started = false
 
   const onHop = async (stream: Stream, connection: Connection): Promise<void> => {
@@ -199,7 +200,7 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
     const start = performance.now()
     const joined = splice(stream, back, { maxBytes: limit?.data ?? 0, maxMs: (limit?.duration ?? 0) * 1000 })
     circuit.joined = joined
-    const peers = peersOf(circuit)
+    const peers = { ...peersOf(circuit), circuit_id: ++lastId }
     report({ type: 'circuit.open', ...peers, in_bytes: 0, out_bytes: 0, duration_ms: 0, status: 'OK' })
     const state = () => ({
       in_bytes: joined.inBytes,

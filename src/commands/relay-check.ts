@@ -30,6 +30,9 @@ export interface Options extends DialOptions {
   measureLimits?: boolean
 }
 
+/** The circuit that was seen to work may take so long to close. */
+const CLOSE_MS = 500
+
 type Finding = Event<'relay.check'>
 
 /** What was found is still a relay that works, though a person may want to know. */
@@ -92,7 +95,7 @@ async function* look(
   const outcome = await openPinger(called.connection).ping(options.timeout, signal)
   if (outcome.type === 'reply') yield finding('ping', [], { peer_id: dst, rtt_ms: outcome.rttMs })
   else yield finding('ping', [`ping_${outcome.type === 'fail' ? outcome.reason : outcome.type}`], { peer_id: dst })
-  called.connection.abort(new Error('seen to work'))
+  await called.connection.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(() => {})
 
   if (options.measureLimits !== true) return
   const { limitBytes, limitSeconds } = granted

@@ -62,6 +62,18 @@ const circuit = {
   'circuit_id?': 'integer'
 } as const
 
+const limits = { 'limit_s?': 'number|null', 'limit_bytes?': 'integer|null' } as const
+const grant = { 'status?': 'string', 'expires?': 'string', 'ttl_s?': 'number', ...limits } as const
+const found = { 'addrs?': 'string[]', 'public?': 'integer', 'peer_id?': 'string' } as const
+const times = { 'rtt_ms?': 'number', 'connect_ms?': 'number', 'measured_s?': 'number|null' } as const
+const passed = { 'measured_in_bytes?': 'integer|null', 'measured_out_bytes?': 'integer|null' } as const
+const check = {
+  step: ['reserve', 'expiry', 'limits', 'voucher', 'addrs', 'circuit', 'ping', 'data', 'duration'],
+  ok: 'boolean',
+  problems: 'string[]',
+  ...{ ...grant, ...found, ...times, ...passed }
+} as const
+
 const transfer = { bytes: 'integer', total_bytes: 'integer|null', bytes_per_s: 'number' } as const
 
 /** The fields that every line has. */
@@ -206,31 +218,8 @@ export const events = {
   'reservation.refresh': ['a reservation was made longer', reservation],
   'reservation.close': ['a reservation ended', reservation],
   'reservation.refused': ['a reservation was refused', reservation],
-  'reservation.retry': [
-    'a reservation that was lost could not be made again; the next try comes after wait_ms',
-    { peer_id: 'string', addr: 'string', status: 'string', wait_ms: 'number' }
-  ],
-  'relay.check': [
-    'one thing that was looked at in a relay: it holds, or problems name what is wrong',
-    {
-      step: ['reserve', 'expiry', 'limits', 'voucher', 'addrs', 'circuit', 'ping', 'data', 'duration'],
-      ok: 'boolean',
-      problems: 'string[]',
-      'status?': 'string',
-      'expires?': 'string',
-      'ttl_s?': 'number',
-      'limit_s?': 'number|null',
-      'limit_bytes?': 'integer|null',
-      'addrs?': 'string[]',
-      'public?': 'integer',
-      'peer_id?': 'string',
-      'rtt_ms?': 'number',
-      'connect_ms?': 'number',
-      'measured_s?': 'number|null',
-      'measured_in_bytes?': 'integer|null',
-      'measured_out_bytes?': 'integer|null'
-    }
-  ],
+  'reservation.retry': ['a lost reservation is not back yet', { ...reservation, wait_ms: 'number' }],
+  'relay.check': ['one thing that was looked at in a relay; problems name what is wrong', check],
   'circuit.traffic': ['what has passed an open circuit so far, once a second while it changes', circuit],
   'circuit.open': ['two peers talk through the relay', circuit],
   'circuit.close': ['they have ended, or met a limit', circuit],

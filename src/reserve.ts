@@ -136,7 +136,8 @@ async function* reserveAgain(
       if (!(error instanceof Failure)) throw error
       const status = refusal ?? error.code
       const next = Math.min(2 * waitMs, LONGEST_WAIT_MS)
-      yield { type: 'reservation.retry', target: relay.text, peer_id: peerId, addr: circuit, status, wait_ms: next }
+      const lost = { target: relay.text, peer_id: peerId, expires: null, addr: circuit }
+      yield { type: 'reservation.retry', ...lost, status, wait_ms: next }
     }
   }
 }

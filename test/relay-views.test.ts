@@ -93,7 +93,7 @@ test('listen: each step of a reservation that is lost and made again', () => {
     { type: 'reservation.open', ...mine },
     { type: 'reservation.refresh', ...mine },
     { type: 'reservation.close', ...mine, status: 'disconnected' },
-    { type: 'reservation.retry', peer_id: ALICE, addr: mine.addr, status: 'connection_refused', wait_ms: 1000 },
+    { type: 'reservation.retry', ...mine, expires: null, status: 'connection_refused', wait_ms: 1000 },
     { type: 'reservation.open', ...mine },
     { type: 'reservation.close', ...mine, status: 'stopped' }
   ]

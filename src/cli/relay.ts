@@ -30,9 +30,7 @@ export function relayCommand(relay: Command): void {
       examples(
         'relay',
         'relay --tcp 4001 --ws 4002 --limit-data 10MiB --limit-duration 10m',
-        'relay --no-limits --allow 192.168.0.0/16 10.0.0.0/8',
-        'relay check /ip4/127.0.0.1/tcp/4001',
-        'relay reserve /ip4/127.0.0.1/tcp/4001'
+        'relay --no-limits --allow 192.168.0.0/16 10.0.0.0/8'
       )
     )
     .action(
@@ -52,7 +50,10 @@ export function relayCommand(relay: Command): void {
     .option('--measure-limits', 'use a circuit up to its ends, and compare with what was advertised')
     .addHelpText(
       'after',
-      examples('relay check /ip4/127.0.0.1/tcp/4001', 'relay check /ip4/127.0.0.1/tcp/4001 --measure-limits --json')
+      examples(
+        'relay check /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...',
+        'relay check --json /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...'
+      )
     )
     .action(
       runs(
@@ -67,7 +68,7 @@ export function relayCommand(relay: Command): void {
     )
     .option('--ready-file <file>', 'write the peer ID and the address here once it is reserved')
     .addOption(new Option('--for <dur>', 'stop after this long').argParser(duration))
-    .addHelpText('after', examples('relay reserve /ip4/127.0.0.1/tcp/4001 --identity id.key'))
+    .addHelpText('after', examples('relay reserve /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...'))
     .action(
       runs(
         () => import('../commands/relay-reserve.ts'),

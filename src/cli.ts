@@ -5,6 +5,7 @@ import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { common, dialing, examples, ownFirst, serving, TARGET } from './cli/options.ts'
 import { count, duration, interval, size } from './cli/parse.ts'
+import { relayCommand } from './cli/relay.ts'
 import { exitCodeOf } from './stdout.ts'
 import { version } from './version.ts'
 
@@ -36,6 +37,8 @@ function table(): Command {
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help; also: p2pctl help <command>')
     .helpCommand(false)
+    // what stands behind `relay check` belongs to check, though relay has options of the same names
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ writeErr: () => {}, outputError: () => {} })
     .configureHelp({ groupItems: ownFirst })
@@ -130,30 +133,7 @@ function table(): Command {
       )
   )
 
-  add('relay', 'run a circuit relay v2 server, and show reservations and circuits', command =>
-    common(serving(command))
-      .description('Let peers that nobody can dial be reached through this one (circuit relay v2), until ^C.')
-      .option('--max-reservations <n>', 'peers that may be reachable at once', count, 128)
-      .addOption(
-        new Option('--ttl <dur>', 'how long a reservation lasts without a refresh')
-          .default(3_600_000, '1h')
-          .argParser(duration)
-      )
-      .addOption(
-        new Option('--limit-duration <dur>', 'how long two peers may talk').default(120_000, '2m').argParser(duration)
-      )
-      .addOption(
-        new Option('--limit-data <size>', 'how much they may send each way').default(1 << 17, '128KiB').argParser(size)
-      )
-      .addHelpText('after', examples('relay', 'relay --tcp 4001 --ws 4002 --limit-data 10MiB --limit-duration 10m'))
-      .action(
-        runs(
-          () => import('./commands/relay.ts'),
-          () => import('./views/relay.ts'),
-          () => true
-        )
-      )
-  )
+  add('relay', 'run a circuit relay v2 server; relay check and relay reserve look at those of others', relayCommand)
 
   add('peers', 'show the peers that a node sees, and where it knows each from', command =>
     common(dialing(command))

@@ -86,6 +86,11 @@ export const codes = {
     says: 'a limit of the relay was reached',
     hint: 'relayed connections are short and small: look at the limits with dial -v'
   },
+  relay_check_failed: {
+    exit: 1,
+    says: 'the relay does not do what it says',
+    hint: 'ask its operator; p2pctl relay check --json has each finding'
+  },
   dial_self: {
     exit: 2,
     says: 'that is this node itself',

@@ -59,7 +59,20 @@ const circuit = {
   in_bytes: 'integer',
   out_bytes: 'integer',
   duration_ms: 'number',
-  status: 'string'
+  status: 'string',
+  'circuit_id?': 'integer'
+} as const
+
+const limits = { 'limit_s?': 'number|null', 'limit_bytes?': 'integer|null' } as const
+const grant = { 'status?': 'string', 'expires?': 'string', 'ttl_s?': 'number', ...limits } as const
+const found = { 'addrs?': 'string[]', 'public?': 'integer', 'peer_id?': 'string' } as const
+const times = { 'rtt_ms?': 'number', 'connect_ms?': 'number', 'measured_s?': 'number|null' } as const
+const passed = { 'measured_in_bytes?': 'integer|null', 'measured_out_bytes?': 'integer|null' } as const
+const check = {
+  step: ['reserve', 'expiry', 'limits', 'voucher', 'addrs', 'circuit', 'ping', 'data', 'duration'],
+  ok: 'boolean',
+  problems: 'string[]',
+  ...{ ...grant, ...found, ...times, ...passed }
 } as const
 
 const transfer = { bytes: 'integer', total_bytes: 'integer|null', bytes_per_s: 'number' } as const
@@ -211,6 +224,9 @@ export const events = {
   'reservation.refresh': ['a reservation was made longer', reservation],
   'reservation.close': ['a reservation ended', reservation],
   'reservation.refused': ['a reservation was refused', reservation],
+  'reservation.retry': ['a lost reservation is not back yet', { ...reservation, wait_ms: 'number' }],
+  'relay.check': ['one thing that was looked at in a relay; problems name what is wrong', check],
+  'circuit.traffic': ['what has passed an open circuit so far, once a second while it changes', circuit],
   'circuit.open': ['two peers talk through the relay', circuit],
   'circuit.close': ['they have ended, or met a limit', circuit],
   'circuit.refused': ['a circuit was refused', circuit],

@@ -43,7 +43,8 @@ export function createOutput(
     await draining
     draining = undefined
   }
-  const say = options.json === true ? jsonSayer(cmd, write) : humanSayer(options, loadView, write)
+  const stops = new Set<() => void>()
+  const say = options.json === true ? jsonSayer(cmd, write) : humanSayer(options, loadView, write, stops)
   let explain: ((event: Event) => void) | undefined
 
   return {
@@ -61,6 +62,7 @@ export function createOutput(
       if (!(event.type === 'error' && options.json !== true)) await say(event)
     },
     stopping() {
+      for (const stop of stops) stop()
       if (!stderr.isTTY) return
       // behind the ^C that the terminal shows
       stderr.write('\n')
@@ -84,28 +86,43 @@ function jsonSayer(cmd: string, write: (text: string) => Promise<void>): Sayer {
 function humanSayer(
   options: CommonOptions,
   load: () => Promise<{ default: View }>,
-  write: (text: string) => Promise<void>
+  write: (text: string) => Promise<void>,
+  stops: Set<() => void>
 ): Sayer {
   let draw: ReturnType<View> | undefined
   let written: Promise<void> = Promise.resolve()
   return async event => {
-    draw ??= await openView(load, options, text => {
+    const put = (text: string): void => {
       written = write(text)
-    })
+    }
+    draw ??= await openView(load, options, put, stops)
     draw(event, new Date())
     await written
   }
 }
 
-async function openView(load: () => Promise<{ default: View }>, options: CommonOptions, write: (text: string) => void) {
-  const [{ default: view }, { createPen, createStatus }] = await Promise.all([load(), import('./views/screen.ts')])
+async function openView(
+  load: () => Promise<{ default: View }>,
+  options: CommonOptions,
+  write: (text: string) => void,
+  stops: Set<() => void>
+) {
+  const [{ default: view }, { createPen, createStatus, isLive }, { createFooter }] = await Promise.all([
+    load(),
+    import('./views/screen.ts'),
+    import('./views/footer.ts')
+  ])
   const { stdout, stderr, env } = process
   const penOptions = { color: options.color, env }
   // a spinner would be drawn into the log
   const status = createStatus(stderr, options.debug ? { ...penOptions, env: { ...env, TERM: 'dumb' } } : penOptions)
+  const footer = isLive(stdout, env) ? createFooter(write, () => Math.max(3, (stdout.rows ?? 24) - 3)) : null
+  // what a terminal shows of ^C would be counted as a line of it
+  if (footer != null) stops.add(footer.release)
   const paused = (to: (text: string) => void) => (text: string) => {
     status.pause()
-    to(text)
+    if (footer == null) to(text)
+    else footer.around(() => to(text))
   }
   return view({
     out: createPen(stdout, paused(write), penOptions),
@@ -116,7 +133,8 @@ async function openView(load: () => Promise<{ default: View }>, options: CommonO
     ),
     quiet: options.quiet === true,
     verbose: options.verbose === true,
-    status
+    status,
+    footer: footer?.draw
   })
 }
 

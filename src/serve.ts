@@ -86,10 +86,13 @@ export async function* serve(
     clearTimeout(timer)
     if (options.readyFile != null) await rm(options.readyFile, { force: true }).catch(() => {})
   }
-  // what is still open ends with the node, and is said
+  return opened
+}
+
+/** Stops the node, and says what ends with it. */
+export async function* endNode(node: Node, queue: Queue<Said>): AsyncGenerator<Said> {
   await node[Symbol.asyncDispose]()
   yield* queue.items(AbortSignal.abort())
-  return opened
 }
 
 /** Puts connections, identities and changed addresses into the queue. */

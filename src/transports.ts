@@ -10,8 +10,13 @@ type Factory = (components: Components) => Transport
 const loaders: Record<TransportName, () => Promise<Factory>> = {
   tcp: async () => (await import('@libp2p/tcp')).tcp(),
   ws: async () => (await import('@libp2p/websockets')).webSockets(),
-  // a peer that dials us through a relay that we have no reservation on gets no listener of its own for it
-  circuit: async () => (await import('@libp2p/circuit-relay-v2')).circuitRelayTransport()
+  circuit: async () => {
+    const [{ circuitRelayTransport }, { circuitTransport }] = await Promise.all([
+      import('@libp2p/circuit-relay-v2'),
+      import('./protocols/circuit-transport.ts')
+    ])
+    return circuitTransport(circuitRelayTransport())
+  }
 }
 
 /** The transport that serves an address of this kind, if this build has one. */

@@ -44,7 +44,9 @@ export function commandFirst(given: string[], program: Command): string[] {
   )
   let at = 0
   while (isSetting(argv[at])) at += valued.has(argv[at]) ? 2 : 1
-  return argv[at] == null ? argv : [argv[at]!, ...argv.slice(0, at), ...argv.slice(at + 1)]
+  const named = program.commands.find(command => command.name() === argv[at])
+  const words = named?.commands.some(command => command.name() === argv[at + 1]) ? 2 : 1
+  return argv[at] == null ? argv : [...argv.slice(at, at + words), ...argv.slice(0, at), ...argv.slice(at + words)]
 }
 
 /** An option of some command stands where the command should be. */

@@ -117,6 +117,8 @@ function knows(command: Command, name: string): boolean {
 /** A value from outside the command line, through the same parser as the flag's. */
 function read(option: Option, value: unknown, where: string): unknown {
   if (option.optional && (value === false || value === 'false')) return undefined
+  // --no-limits sets `limits` to false
+  if (option.negate) return !readBoolean(value, where)
   if (option.isBoolean() || (option.optional && (value === true || value === 'true'))) return readBoolean(value, where)
   if (option.variadic) return (Array.isArray(value) ? value : String(value).split(/[\s,]+/)).map(String)
   if (typeof value !== 'string' && typeof value !== 'number') throw wrong(`${where}: give a text or a number`)

@@ -3,8 +3,8 @@ import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
 import { openNode } from '../node.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
-import { reserve } from '../reserve.ts'
-import { listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
+import { type Held, reserve, whileKept } from '../reserve.ts'
+import { endNode, listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
 import { readTargets } from '../targets.ts'
 
 export interface Options extends ServeOptions {
@@ -15,7 +15,7 @@ export interface Options extends ServeOptions {
 }
 
 /** To reach a relay. */
-const RELAY_MS = 10_000
+const dialing = { timeout: 10_000, identified: false }
 
 export default async function* listen(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   const named = options.listen != null || options.tcp != null || options.ws != null
@@ -43,14 +43,16 @@ export default async function* listen(options: Options, signal: AbortSignal): As
     sendHandlerOptions
   )
   await listenOnAll(node, addrs, options)
+  const held: Held[] = []
   for (const relay of relays) {
     try {
-      yield* reserve(node, relay, { timeout: RELAY_MS, identified: false }, signal)
+      held.push(yield* reserve(node, relay, dialing, signal))
     } catch (error) {
       throw error instanceof Failure ? unserved(error) : error
     }
   }
-  const connections = yield* serve(node, queue, options, signal)
+  const connections = yield* whileKept(node, held, dialing, serve(node, queue, options, signal))
+  yield* endNode(node, queue)
   yield { type: 'run.summary', ok: true, connections }
 }
 

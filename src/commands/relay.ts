@@ -1,8 +1,9 @@
+import { accessOf } from '../access.ts'
 import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
 import { openNode } from '../node.ts'
 import { relayServer } from '../protocols/hop.ts'
-import { listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
+import { endNode, listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
 
 export interface Options extends ServeOptions {
   maxReservations: number
@@ -11,17 +12,34 @@ export interface Options extends ServeOptions {
   limitDuration: number
   /** In bytes, each way. */
   limitData: number
+  /** False takes both limits away. */
+  limits?: boolean
+  maxCircuits?: number
+  maxCircuitsPerPeer?: number
+  maxReservationsPerIp?: number
+  /** Peer IDs, IP addresses and CIDR blocks. */
+  allow?: string[]
+  deny?: string[]
 }
+
+/** How often open circuits are reported on. */
+const TRAFFIC_MS = 1000
 
 export default async function* relay(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   const addrs = listenAddrs(options)
+  const mayUse = accessOf(options)
   const { ping } = await import('@libp2p/ping')
   const queue = createQueue<Said>()
   const server = relayServer({
     maxReservations: options.maxReservations,
     ttlMs: options.ttl,
-    limitDurationMs: options.limitDuration,
-    limitDataBytes: options.limitData,
+    limitDurationMs: options.limits === false ? 0 : options.limitDuration,
+    limitDataBytes: options.limits === false ? 0 : options.limitData,
+    maxCircuits: options.maxCircuits,
+    maxCircuitsPerPeer: options.maxCircuitsPerPeer,
+    maxReservationsPerIp: options.maxReservationsPerIp,
+    mayUse,
+    trafficMs: TRAFFIC_MS,
     report: event => void queue.push(event)
   })
   await using node = await openNode({
@@ -33,5 +51,6 @@ export default async function* relay(options: Options, signal: AbortSignal): Asy
   yield { type: 'run.start', peer_id: node.peerId }
   await listenOnAll(node, addrs, options)
   const connections = yield* serve(node, queue, options, signal)
+  yield* endNode(node, queue)
   yield { type: 'run.summary', ok: true, connections }
 }

@@ -1,14 +1,11 @@
 import {
-  decodeHop,
   decodeStop,
   encodeHop,
   encodeStop,
   HOP_PROTOCOL,
   HOP_TYPE,
   type HopMessage,
-  type Limit,
   MAX_MESSAGE_BYTES,
-  peerIdOf,
   STATUS,
   STOP_PROTOCOL,
   STOP_TYPE,
@@ -16,6 +13,7 @@ import {
   sealVoucher
 } from './circuit.ts'
 import { frame, readFrame } from './framing.ts'
+import { answer, HOP_MS, limitOf, peerOf, readHop } from './hop-messages.ts'
 import { MAX_TIMER_MS, ownAddrs, type ReservationEvent, reservations } from './reservations.ts'
 import { type Splice, splice } from './splice.ts'
 import type {
@@ -29,9 +27,12 @@ import type {
   TypedEventTarget
 } from '@libp2p/interface'
 import type { AddressManager, ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Event } from '../events.ts'
 
-export type RelayEvent = ReservationEvent | Event<'circuit.open' | 'circuit.close' | 'circuit.refused'>
+export type RelayEvent =
+  | ReservationEvent
+  | Event<'circuit.open' | 'circuit.traffic' | 'circuit.close' | 'circuit.refused'>
 
 export interface RelayOptions {
   maxReservations: number
@@ -46,6 +47,10 @@ export interface RelayOptions {
   maxCircuitsPerPeer?: number | undefined
   /** 8 unless told; loopback is exempt. */
   maxReservationsPerIp?: number | undefined
+  /** Who may reserve and ask for circuits; everybody unless told. */
+  mayUse?: ((peer: PeerId, addr: Multiaddr) => boolean) | undefined
+  /** How often to report what passes through open circuits; never unless told. */
+  trafficMs?: number | undefined
   report: (event: RelayEvent) => void
 }
 
@@ -66,7 +71,6 @@ export interface RelayServer extends Startable {
   readonly circuits: number
 }
 
-const HOP_MS = 5_000
 const STOP_MS = 10_000
 const MAX_HOP_STREAMS = 256
 
@@ -91,7 +95,7 @@ export function relayServer(options: RelayOptions): (components: RelayComponents
 }
 
 function createRelay(options: RelayOptions, components: RelayComponents): RelayServer {
-  const { report, maxCircuits = 64, maxCircuitsPerPeer = 16 } = options
+  const { report, maxCircuits = 64, maxCircuitsPerPeer = 16, mayUse = () => true } = options
   const limit = limitOf(options)
   const slots = reservations({
     max: options.maxReservations,
@@ -101,6 +105,7 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
   })
   const circuits = new Set<Circuit>()
   const waits = new Set<AbortController>()
+  let lastId = 0
   let started = false
 
   const onHop = async (stream: Stream, connection: Connection): Promise<void> => {
@@ -123,7 +128,7 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
       report({ type: 'reservation.refused', peer_id: peer.toString(), expires: null, addr: addr.toString(), status })
       answer(stream, status)
     }
-    if (!connection.direct) return refuse('PERMISSION_DENIED')
+    if (!connection.direct || !mayUse(peer, addr)) return refuse('PERMISSION_DENIED')
     if (!slots.admits(peer, addr)) return refuse('RESERVATION_REFUSED')
     const expire = slots.expiry()
     const voucher = await sealVoucher({ relay: components.peerId, peer, expiration: expire }, components.privateKey)
@@ -143,7 +148,8 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
     const dst = peerOf(message)
     if (dst == null) return answer(stream, 'MALFORMED_MESSAGE')
     const target = directConnections(dst)[0]
-    const status = !connection.direct || dst.equals(src) ? 'PERMISSION_DENIED' : mayJoin(src, dst, target)
+    const denied = !connection.direct || dst.equals(src) || !mayUse(src, connection.remoteAddr)
+    const status = denied ? 'PERMISSION_DENIED' : mayJoin(src, dst, target)
     if (status !== 'OK') return refuseCircuit(stream, src, dst, status)
     const circuit: Circuit = { src, dst }
     circuits.add(circuit)
@@ -194,13 +200,23 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
     const start = performance.now()
     const joined = splice(stream, back, { maxBytes: limit?.data ?? 0, maxMs: (limit?.duration ?? 0) * 1000 })
     circuit.joined = joined
-    const peers = peersOf(circuit)
+    const peers = { ...peersOf(circuit), circuit_id: ++lastId }
     report({ type: 'circuit.open', ...peers, in_bytes: 0, out_bytes: 0, duration_ms: 0, status: 'OK' })
+    const state = () => ({
+      in_bytes: joined.inBytes,
+      out_bytes: joined.outBytes,
+      duration_ms: performance.now() - start
+    })
+    let told = 0
+    const ticker = setInterval(() => {
+      if (told === joined.inBytes + joined.outBytes) return
+      told = joined.inBytes + joined.outBytes
+      report({ type: 'circuit.traffic', ...peers, ...state(), status: 'OK' })
+    }, options.trafficMs ?? MAX_TIMER_MS)
     const status = await joined.ended
-    const duration_ms = performance.now() - start
+    clearInterval(ticker)
     circuits.delete(circuit)
-    const { inBytes: in_bytes, outBytes: out_bytes } = joined
-    report({ type: 'circuit.close', ...peers, in_bytes, out_bytes, duration_ms, status })
+    report({ type: 'circuit.close', ...peers, ...state(), status })
   }
 
   /** Gives `work` so long; the end of `stream`, or of the relay, ends it as well. */
@@ -262,33 +278,6 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
       components.events.removeEventListener('connection:close', onConnectionClose)
       await components.registrar.unhandle(HOP_PROTOCOL)
     }
-  }
-}
-
-/** What is told to the peers, and just that is enforced. */
-function limitOf({ limitDurationMs, limitDataBytes }: RelayOptions): Limit | undefined {
-  const duration = Math.ceil(Math.min(limitDurationMs, MAX_TIMER_MS - 1000) / 1000)
-  if (duration === 0 && limitDataBytes === 0) return undefined
-  return { duration: duration || undefined, data: limitDataBytes || undefined }
-}
-
-async function readHop(stream: Stream, signal: AbortSignal): Promise<HopMessage> {
-  return decodeHop(await readFrame(stream, { maxBytes: MAX_MESSAGE_BYTES, signal }))
-}
-
-/** Says the last word on a stream. */
-function answer(stream: Stream, status: StatusName, rest: HopMessage = {}): void {
-  stream.send(frame(encodeHop({ type: HOP_TYPE.STATUS, ...rest, status: STATUS[status] })))
-  const timer = setTimeout(() => stream.abort(new Error('the peer left a stream open that was over')), HOP_MS)
-  stream.addEventListener('close', () => clearTimeout(timer), { once: true })
-  Promise.all([stream.closeRead(), stream.close()]).catch(() => {})
-}
-
-function peerOf(message: HopMessage): PeerId | undefined {
-  try {
-    return message.peer == null ? undefined : peerIdOf(message.peer.id)
-  } catch {
-    return undefined
   }
 }
 

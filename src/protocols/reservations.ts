@@ -122,7 +122,8 @@ export function sameHost(one: Multiaddr, other: Multiaddr): boolean {
   return host.check(b, family(b))
 }
 
-function ipOf(addr: Multiaddr): string | undefined {
+/** The IP address that a peer comes from, an IPv4 one as such however it is written. */
+export function ipOf(addr: Multiaddr): string | undefined {
   const first = addr.getComponents()[0]
   const ip = first?.name === 'ip4' || first?.name === 'ip6' ? first.value : undefined
   // an IPv4 peer of a socket that listens on both families

@@ -11,6 +11,8 @@ export interface Screen {
   verbose: boolean
   /** A spinner with a text while something is awaited, on a terminal only; null takes it away. */
   status(text: string | null): void
+  /** Draws these lines below all others, in place of those before, on a terminal only. */
+  footer?: ((lines: string[]) => void) | undefined
 }
 
 /** One stream as a view sees it. What peers said must have gone through `safe()` before it comes here. */

@@ -1,0 +1,51 @@
+import { TypedEventEmitter } from '@libp2p/interface'
+import type { Listener, ListenerEvents, Transport } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import type { Components } from '../node.ts'
+
+/**
+ * libp2p's transport for circuits, with listeners of our own. It dials circuits and takes those that a relay brings;
+ * the reservations are asked for by `reserve.ts`, since those of libp2p (@libp2p/circuit-relay-v2 4.2) are not made
+ * again after the relay has gone (libp2p/js-libp2p#3601), do not tell when they expire, are renewed 30 s after they
+ * were made at the earliest, and fail with a sentence only.
+ */
+export function circuitTransport(
+  library: (components: Components) => Transport
+): (components: Components) => Transport {
+  return components => {
+    // it asks for a reservation of its own when a relay that it has none on brings a circuit (@libp2p/circuit-relay-v2 4.2)
+    const transportManager = { listen: async () => {} }
+    const transport = library(Object.create(components, { transportManager: { value: transportManager } }))
+    transport.createListener = () => new CircuitListener()
+    return transport
+  }
+}
+
+/** Stands for the addresses that a reservation gives: what it announces, the node announces. */
+export class CircuitListener extends TypedEventEmitter<ListenerEvents> implements Listener {
+  relay: Multiaddr | undefined
+  private addrs: Multiaddr[] = []
+
+  /** Takes note of whose addresses these are: RELAY/p2p-circuit. Nothing is announced yet. */
+  async listen(addr: Multiaddr): Promise<void> {
+    this.relay = addr
+  }
+
+  /** From now on these and no others, each with its /p2p-circuit; an empty list takes all of them back. */
+  announce(addrs: Multiaddr[]): void {
+    this.addrs = addrs
+    // libp2p tells its peers of it within a second
+    this.safeDispatchEvent('listening')
+  }
+
+  getAddrs(): Multiaddr[] {
+    return this.addrs
+  }
+
+  updateAnnounceAddrs(): void {}
+
+  async close(): Promise<void> {
+    this.addrs = []
+    queueMicrotask(() => this.safeDispatchEvent('close'))
+  }
+}

@@ -1,0 +1,153 @@
+import { peerIdFromPublicKey } from '@libp2p/peer-id'
+import { RecordEnvelope } from '@libp2p/peer-record'
+import { multiaddr } from '@multiformats/multiaddr'
+import { Failure } from '../errors.ts'
+import {
+  decodeHop,
+  decodeVoucher,
+  encodeHop,
+  HOP_PROTOCOL,
+  HOP_TYPE,
+  type HopMessage,
+  MAX_MESSAGE_BYTES,
+  statusName,
+  VOUCHER_DOMAIN
+} from './circuit.ts'
+import { frame, readFrame } from './framing.ts'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
+
+/** What a relay grants; its limits are null where it has none. */
+export interface Grant {
+  /** Unix time in seconds, by the relay's clock. */
+  expire: number
+  /** Where the relay says that it is, each with its peer ID. What is no address is left out. */
+  addrs: Multiaddr[]
+  limitSeconds: number | null
+  /** Each way. */
+  limitBytes: number | null
+  voucher: Uint8Array | null
+}
+
+/** The answer to a request: OK, or why not. */
+export type HopReply<T> = { status: 'OK'; granted: T } | { status: string; granted: null }
+
+/** More addresses than this are not a relay's own. */
+const MAX_ADDRS = 16
+
+/**
+ * Asks the peer at the other end for a reservation: https://github.com/libp2p/specs/blob/master/relay/circuit-v2.md
+ * Asked again, it makes the reservation longer. Throws Failure protocol_not_supported, or the reason of the signal.
+ */
+export async function requestReservation(connection: Connection, signal: AbortSignal): Promise<HopReply<Grant>> {
+  const { stream, reply } = await request(connection, { type: HOP_TYPE.RESERVE }, signal)
+  stream.close().catch(() => {})
+  const status = statusName(reply.status!)
+  if (status !== 'OK') return { status, granted: null }
+  if (reply.reservation == null) throw malformed('a grant without a reservation')
+  const { expire, addrs, voucher = null } = reply.reservation
+  const { duration, data } = reply.limit ?? {}
+  return {
+    status,
+    granted: {
+      expire,
+      addrs: addrs.slice(0, MAX_ADDRS).flatMap(bytes => relayAddr(bytes, connection.remotePeer) ?? []),
+      limitSeconds: duration || null,
+      limitBytes: data || null,
+      voucher
+    }
+  }
+}
+
+/**
+ * Asks for a circuit to a peer: the raw stream, with nothing of libp2p on top; it is paused. Throws as
+ * `requestReservation` does.
+ */
+export async function requestCircuit(
+  connection: Connection,
+  peer: PeerId,
+  signal: AbortSignal
+): Promise<HopReply<Stream>> {
+  const target = { id: peer.toMultihash().bytes, addrs: [] }
+  const { stream, reply } = await request(connection, { type: HOP_TYPE.CONNECT, peer: target }, signal)
+  const status = statusName(reply.status!)
+  if (status === 'OK') return { status, granted: stream }
+  stream.close().catch(() => {})
+  return { status, granted: null }
+}
+
+async function request(connection: Connection, message: HopMessage, signal: AbortSignal) {
+  const stream = await openHop(connection, signal)
+  try {
+    stream.send(frame(encodeHop(message)))
+    const reply = decodeHop(await readFrame(stream, { maxBytes: MAX_MESSAGE_BYTES, signal }))
+    if (reply.type !== HOP_TYPE.STATUS || reply.status == null) throw new Error('an answer that is no status')
+    return { stream, reply }
+  } catch (error) {
+    stream.abort(error instanceof Error ? error : new Error(String(error)))
+    signal.throwIfAborted()
+    throw malformed(error instanceof Error ? error.message : String(error), error)
+  }
+}
+
+async function openHop(connection: Connection, signal: AbortSignal): Promise<Stream> {
+  try {
+    return await connection.newStream(HOP_PROTOCOL, { signal })
+  } catch (cause) {
+    signal.throwIfAborted()
+    if (cause instanceof Error && cause.name === 'UnsupportedProtocolError') {
+      throw new Failure('protocol_not_supported', 'it does not speak circuit relay v2', { phase: 'relay', cause })
+    }
+    throw new Failure('stream_reset', 'no stream to the relay', { phase: 'relay', cause })
+  }
+}
+
+function malformed(what: string, cause?: unknown): Failure {
+  return new Failure('relay_refused', `the relay gave no usable answer: ${what}`, { phase: 'relay', cause })
+}
+
+function relayAddr(bytes: Uint8Array, relay: PeerId): Multiaddr | undefined {
+  try {
+    const addr = multiaddr(bytes)
+    const names = addr.getComponents().map(({ name }) => name)
+    if (names.length === 0 || names.includes('p2p-circuit')) return undefined
+    return names.includes('p2p') ? addr : addr.encapsulate(`/p2p/${relay}`)
+  } catch {
+    return undefined
+  }
+}
+
+/** What can be wrong with a voucher. */
+export type VoucherFault =
+  | 'voucher_signature'
+  | 'voucher_type'
+  | 'voucher_signer'
+  | 'voucher_relay'
+  | 'voucher_peer'
+  | 'voucher_expiration'
+
+/** Opens a voucher and compares all that it says with what it should; none is good. */
+export async function voucherFaults(
+  voucher: Uint8Array,
+  expected: { relay: PeerId; peer: PeerId; expire: number }
+): Promise<VoucherFault[]> {
+  let envelope: RecordEnvelope
+  try {
+    envelope = await RecordEnvelope.openAndCertify(voucher, VOUCHER_DOMAIN)
+  } catch {
+    return ['voucher_signature']
+  }
+  const faults: VoucherFault[] = []
+  const { payloadType } = envelope
+  if (payloadType.length !== 2 || payloadType[0] !== 0x03 || payloadType[1] !== 0x02) faults.push('voucher_type')
+  if (!peerIdFromPublicKey(envelope.publicKey).equals(expected.relay)) faults.push('voucher_signer')
+  try {
+    const { relay, peer, expiration } = decodeVoucher(envelope.payload)
+    if (!relay.equals(expected.relay)) faults.push('voucher_relay')
+    if (!peer.equals(expected.peer)) faults.push('voucher_peer')
+    if (expiration !== expected.expire) faults.push('voucher_expiration')
+  } catch {
+    faults.push('voucher_type')
+  }
+  return [...new Set(faults)]
+}

@@ -33,6 +33,8 @@ export interface Item {
   size: number | null
   /** Chunks of any length. It is asked for more only when there is credit to send it. */
   source: AsyncIterable<Uint8Array>
+  /** Of all of it, where it is known beforehand: then the receiver may ask for less than all, and the size is known. */
+  sha256?: Uint8Array | undefined
 }
 
 /** What both halves of the sender know. */
@@ -41,6 +43,8 @@ interface Flow {
   acked: number
   window: number
   accepted: boolean
+  /** What the receiver had before, and was not sent. */
+  offset: number
   /** All of it, once the end has been sent. */
   sha256: Uint8Array | undefined
   /** Since when the receiver is to move, by `performance.now()`. */
@@ -70,15 +74,21 @@ export async function* sendItem(
   try {
     stream = await openStream(connection, stop.signal, idleMs)
     const startedAt = performance.now()
-    const rate = (bytes: number): number => bytes / Math.max((performance.now() - startedAt) / 1000, 1e-6)
     const flow = newFlow()
+    const told = (bytes: number) => ({
+      ...(item.name !== undefined && { name: item.name }),
+      bytes,
+      total_bytes: item.size,
+      bytes_per_s: (bytes - flow.offset) / Math.max((performance.now() - startedAt) / 1000, 1e-6),
+      ...(flow.offset > 0 && { resumed_bytes: flow.offset })
+    })
     const reader = streamReader(stream, { maxFrameBytes: MAX_RECEIVER_FRAME, maxBufferedBytes: 65_536, idleMs })
     pump(stream, item, flow, stop.signal).catch(error => {
       // what is wrong with the stream the reader says, after what the receiver had said before
       if (error instanceof StreamError) flow.waitingSince ??= performance.now()
       else stop.abort(error)
     })
-    let told = { bytes: 0, at: startedAt }
+    let last = { bytes: 0, at: startedAt }
     for (;;) {
       const answer = await readAnswer(reader, flow, idleMs, stop.signal)
       if (answer === null) {
@@ -86,20 +96,20 @@ export async function* sendItem(
         throw failure(connection, 'stream_reset', `${peer} ended the stream before it had confirmed`)
       }
       const { accept, ack, receipt } = answer
-      if (accept !== undefined) takeAccept(flow, accept)
+      if (accept !== undefined) takeAccept(flow, accept, item)
       if (ack !== undefined) takeAck(flow, ack)
       if (receipt !== undefined) {
         checkReceipt(connection, receipt, flow.sent, flow.sha256)
         confirmed = true
         const bytes = flow.sent
         const sha256 = toHex(receipt.sha256)
-        yield { type: 'send.done', bytes, total_bytes: bytes, bytes_per_s: rate(bytes), sha256, confirmed }
+        yield { type: 'send.done', ...told(bytes), total_bytes: bytes, sha256, confirmed }
         return
       }
       const now = performance.now()
-      if (flow.acked > told.bytes && now - told.at >= PROGRESS_EVERY_MS) {
-        told = { bytes: flow.acked, at: now }
-        yield { type: 'send.progress', bytes: told.bytes, total_bytes: item.size, bytes_per_s: rate(told.bytes) }
+      if (flow.acked > last.bytes && now - last.at >= PROGRESS_EVERY_MS) {
+        last = { bytes: flow.acked, at: now }
+        yield { type: 'send.progress', ...told(last.bytes) }
       }
     }
   } catch (error) {
@@ -137,17 +147,20 @@ async function pump(stream: Stream, item: Item, flow: Flow, signal: AbortSignal)
   const hash = createHash('sha256')
   const kind = item.kind === 'file' ? KIND.FILE : KIND.MESSAGE
   flow.waitingSince = performance.now()
-  await write(
-    stream,
-    encodeSenderFrame({ offer: { kind, name: item.name ?? '', size: item.size ?? undefined } }),
-    signal
-  )
+  const { name = '', size, sha256 } = item
+  const resumable = sha256 !== undefined
+  await write(stream, encodeSenderFrame({ offer: { kind, name, size: size ?? undefined, sha256, resumable } }), signal)
+  while (resumable && !flow.accepted) await change(flow, signal)
   flow.waitingSince = undefined
+  let read = 0
   for await (const chunk of until(item.source, signal)) {
-    if (item.size !== null && flow.sent + chunk.byteLength > item.size) throw changedItem(item.size, 'more')
+    // what the receiver has already is hashed and not sent
+    const skipped = Math.min(chunk.byteLength, Math.max(0, flow.offset - read))
+    read += chunk.byteLength
+    if (item.size !== null && read > item.size) throw changedItem(item.size, 'more')
     hash.update(chunk)
-    flow.waitingSince = performance.now()
-    for (let at = 0; at < chunk.byteLength; ) {
+    if (skipped < chunk.byteLength) flow.waitingSince = performance.now()
+    for (let at = skipped; at < chunk.byteLength; ) {
       const room = await credit(flow, signal)
       const data = chunk.subarray(at, at + Math.min(room, MAX_DATA_BYTES))
       at += data.byteLength
@@ -156,7 +169,7 @@ async function pump(stream: Stream, item: Item, flow: Flow, signal: AbortSignal)
     }
     flow.waitingSince = undefined
   }
-  if (item.size !== null && flow.sent !== item.size) throw changedItem(item.size, 'less')
+  if (item.size !== null && read !== item.size) throw changedItem(item.size, 'less')
   flow.sha256 = hash.digest()
   flow.waitingSince = performance.now()
   await write(stream, encodeSenderFrame({ end: { size: flow.sent, sha256: flow.sha256 } }), signal)
@@ -169,8 +182,13 @@ async function credit(flow: Flow, signal: AbortSignal): Promise<number> {
   for (;;) {
     const room = flow.acked + flow.window - flow.sent
     if (room > 0) return room
-    await orAbort(new Promise<void>(resolve => (flow.granted = resolve)), signal)
+    await change(flow, signal)
   }
+}
+
+/** Resolves when the receiver has accepted, or acknowledged. */
+async function change(flow: Flow, signal: AbortSignal): Promise<void> {
+  await orAbort(new Promise<void>(resolve => (flow.granted = resolve)), signal)
 }
 
 /** The next frame of the receiver, null after its last one. Its silence is no failure as long as our source is silent. */
@@ -194,12 +212,14 @@ async function readAnswer(
   }
 }
 
-function takeAccept(flow: Flow, accept: NonNullable<ReceiverFrame['accept']>): void {
+function takeAccept(flow: Flow, accept: NonNullable<ReceiverFrame['accept']>, item: Item): void {
   if (flow.accepted) throw new StreamError('malformed', 'it accepted twice')
-  if (accept.offset !== 0) throw new StreamError('malformed', 'it asked to resume an item that cannot be')
+  if (accept.offset > (item.sha256 === undefined ? 0 : (item.size ?? 0)))
+    throw new StreamError('malformed', 'it asked to resume an item that cannot be')
   if (accept.window < EAGER_BYTES) throw new StreamError('malformed', `a window of ${accept.window} bytes`)
   flow.accepted = true
   flow.window = accept.window
+  if (accept.offset > 0) flow.offset = flow.sent = flow.acked = accept.offset
   flow.granted()
 }
 
@@ -217,6 +237,7 @@ function newFlow(): Flow {
     acked: 0,
     window: EAGER_BYTES,
     accepted: false,
+    offset: 0,
     sha256: undefined,
     waitingSince: undefined,
     granted: () => {}

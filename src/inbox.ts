@@ -36,7 +36,8 @@ export interface Inbox extends AsyncDisposable {
   onFile(offer: Offer, peerId: string): Promise<Sink>
 }
 
-type PlacedSink = Sink & { path(): string }
+/** With the path that the file has got; null where it was there before. */
+type PlacedSink = Sink & { path(): string | null }
 
 /** Throws a Failure, exit 3, where the folder is not there or not to be written. */
 export async function openInbox(options: InboxOptions): Promise<Inbox> {
@@ -87,7 +88,7 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
       write: () => Promise.reject(exists()),
       keep: () => close(handle, folder),
       drop: () => close(handle, folder),
-      path: () => join(folder.path, name)
+      path: () => null
     }
   }
 
@@ -171,7 +172,8 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
         await sink.keep(sha256).catch(tell)
         open.delete(promise)
         ended()
-        await options.said({ type: 'file.received', ...about, path: sink.path(), bytes, sha256: hexOf(sha256) })
+        const path = sink.path()
+        if (path !== null) await options.said({ type: 'file.received', ...about, path, bytes, sha256: hexOf(sha256) })
       },
       drop: async cut => {
         await sink.drop(cut)

@@ -100,13 +100,15 @@ async function openView(load: () => Promise<{ default: View }>, options: CommonO
     status.pause()
     to(text)
   }
+  const err = createPen(
+    stderr,
+    paused(text => void stderr.write(text)),
+    penOptions
+  )
   return view({
-    out: createPen(stdout, paused(write), penOptions),
-    err: createPen(
-      stderr,
-      paused(text => void stderr.write(text)),
-      penOptions
-    ),
+    // with --raw the result is what the peer sends, and stdout is for that alone
+    out: options.raw === true ? err : createPen(stdout, paused(write), penOptions),
+    err,
     quiet: options.quiet === true,
     verbose: options.verbose === true,
     status

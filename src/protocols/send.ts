@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Event } from '../events.ts'
+import { orAbort, until } from '../flow.ts'
 import { changedItem, checkReceipt, failure, streamFailure, toHex, unopened } from './send-failures.ts'
 import {
   decodeReceiverFrame,
@@ -124,19 +125,25 @@ export async function* sendItem(
   }
 }
 
-async function openStream(connection: Connection, signal: AbortSignal, idleMs: number): Promise<Stream> {
+/** A stream of its own; throws a Failure that says why there is none. */
+export async function openStream(
+  connection: Connection,
+  signal: AbortSignal,
+  idleMs = SEND_IDLE_MS,
+  protocol = SEND_PROTOCOL
+): Promise<Stream> {
   // libp2p limits the negotiation only where no signal is given (libp2p 3.3)
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(), idleMs)
   try {
-    return await connection.newStream(SEND_PROTOCOL, {
+    return await connection.newStream(protocol, {
       signal: AbortSignal.any([signal, late.signal]),
       runOnLimitedConnection: true
     })
   } catch (error) {
     signal.throwIfAborted()
     if (late.signal.aborted) throw streamFailure(connection, new StreamError('idle', 'no stream was negotiated', error))
-    throw unopened(connection, error)
+    throw unopened(connection, error, protocol)
   } finally {
     clearTimeout(timer)
   }
@@ -242,34 +249,4 @@ function newFlow(): Flow {
     waitingSince: undefined,
     granted: () => {}
   }
-}
-
-/** The items of a source until the signal says stop, even while the source waits for something itself. */
-async function* until<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const items = source[Symbol.asyncIterator]()
-  let ended = false
-  try {
-    for (;;) {
-      const next = await orAbort(items.next(), signal)
-      ended = next.done === true
-      if (next.done === true) return
-      yield next.value
-    }
-  } catch (error) {
-    ended ||= !signal.aborted
-    throw error
-  } finally {
-    // not awaited: a source that waits for stdin may never come back
-    if (!ended) Promise.resolve(items.return?.()).catch(() => {})
-  }
-}
-
-/** Takes its listener away after each wait, so that a long run does not collect them. */
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const interrupt = (): void => reject(signal.reason)
-    if (signal.aborted) return interrupt()
-    signal.addEventListener('abort', interrupt, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', interrupt))
-  })
 }

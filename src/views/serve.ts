@@ -1,7 +1,7 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Event, EventType } from '../events.ts'
 import { safe } from '../safe.ts'
-import { clock, duration, shortId } from './format.ts'
+import { bytes, clock, duration, shortId } from './format.ts'
 import type { Screen } from './screen.ts'
 
 type Handlers = { [T in EventType]?: (event: Event<T>, at: Date) => void }
@@ -58,6 +58,18 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
           ? `${event.bytes} bytes, not text: ${safe(event.base64 ?? '', 120)}`
           : safe(event.text.replace(/\n$/, ''), 4096)
       out.line(`${chalk.dim(clock(at))} ${chalk.cyan('message')} from ${shortId(event.peer_id, live)}: ${text}`)
+    },
+    'file.received': ({ peer_id, path, bytes: count, sha256 }, at) => {
+      const what = `${safe(path, 1024)}  ${bytes(count)}, sha256 ${sha256.slice(0, 12)}…`
+      out.line(`${chalk.dim(clock(at))} ${chalk.cyan('file')} from ${shortId(peer_id, live)}: ${what}`)
+    },
+    'file.refused': ({ peer_id, name, reason }, at) =>
+      log(at, `${chalk.yellow('refused')} ${safe(name)} of `, peer_id, safe(reason)),
+    'stream.open': ({ peer_id, protocol }, at) => log(at, `${chalk.cyan('stream')} ${safe(protocol)} of `, peer_id, ''),
+    'stream.close': ({ peer_id, protocol, in_bytes, out_bytes, exit_code, error }, at) => {
+      const code = exit_code == null ? '' : `, exit code ${exit_code}`
+      const how = `${bytes(in_bytes)} in, ${bytes(out_bytes)} out${code}${error == null ? '' : `: ${safe(error)}`}`
+      log(at, `${chalk.dim('ended')}  ${safe(protocol)} of `, peer_id, how)
     }
   }
 }

@@ -153,8 +153,9 @@ async function run(
     stream,
     bytes => {
       counts.in_bytes += bytes.byteLength
-      if (!child.stdin.writable || child.stdin.write(bytes)) return undefined
-      return Promise.race([once(child.stdin, 'drain').catch(() => {}), once(child.stdin, 'close'), exited])
+      if (!child.stdin.writable) return undefined
+      // called also where it fails
+      return new Promise(resolve => child.stdin.write(bytes, resolve))
     },
     false,
     open

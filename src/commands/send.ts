@@ -55,6 +55,18 @@ async function* sendOne(
   for await (const event of sendItem(connection, item, signal)) yield { ...event, target: text }
 }
 
+// not within the loop below: there `await using`, as esbuild 0.28 lowers it, throws the error of the round before again
+async function* sendFile(
+  connection: Connection,
+  file: Outgoing,
+  target: Target,
+  resume: boolean,
+  signal: AbortSignal
+): AsyncGenerator<Said> {
+  await using opened = await openItem(file, resume, signal)
+  yield* sendOne(connection, opened.item, target, signal)
+}
+
 /** One after another. A file that is refused does not keep the next one from being sent; a broken connection does. */
 async function* sendFiles(
   connection: Connection,
@@ -67,8 +79,7 @@ async function* sendFiles(
   let received = 0
   for (const file of files) {
     try {
-      await using opened = await openItem(file, resume, signal)
-      yield* sendOne(connection, opened.item, target, signal)
+      yield* sendFile(connection, file, target, resume, signal)
       received++
     } catch (error) {
       if (!(error instanceof Failure)) throw error

@@ -36,7 +36,12 @@ export function createOutput(
     // rejects when the stream fails, and then there is nothing left to wait for
     await once(stdout, 'drain').catch(() => {})
   }
-  const say = options.json === true ? jsonSayer(cmd, write) : humanSayer(options, loadView, write)
+  // what spins on stderr would run into an error there
+  let pause = (): void => {}
+  const say =
+    options.json === true
+      ? jsonSayer(cmd, write)
+      : humanSayer(options, loadView, write, status => (pause = status.pause))
   let explain: ((event: Event) => void) | undefined
 
   return {
@@ -49,6 +54,7 @@ export function createOutput(
       if (event.type === 'run.start') return
       if (event.type === 'dial.attempt' || event.type === 'error') {
         explain ??= await errorView(options)
+        pause()
         explain(event)
       }
       if (!(event.type === 'error' && options.json !== true)) await say(event)
@@ -77,25 +83,37 @@ function jsonSayer(cmd: string, write: (text: string) => Promise<void>): Sayer {
 function humanSayer(
   options: CommonOptions,
   load: () => Promise<{ default: View }>,
-  write: (text: string) => Promise<void>
+  write: (text: string) => Promise<void>,
+  spins: (status: { pause(): void }) => void
 ): Sayer {
   let draw: ReturnType<View> | undefined
   let written: Promise<void> = Promise.resolve()
   return async event => {
-    draw ??= await openView(load, options, text => {
-      written = write(text)
-    })
+    draw ??= await openView(
+      load,
+      options,
+      text => {
+        written = write(text)
+      },
+      spins
+    )
     draw(event, new Date())
     await written
   }
 }
 
-async function openView(load: () => Promise<{ default: View }>, options: CommonOptions, write: (text: string) => void) {
+async function openView(
+  load: () => Promise<{ default: View }>,
+  options: CommonOptions,
+  write: (text: string) => void,
+  spins: (status: { pause(): void }) => void
+) {
   const [{ default: view }, { createPen, createStatus }] = await Promise.all([load(), import('./views/screen.ts')])
   const { stdout, stderr, env } = process
   const penOptions = { color: options.color, env }
   // a spinner would be drawn into the log
   const status = createStatus(stderr, options.debug ? { ...penOptions, env: { ...env, TERM: 'dumb' } } : penOptions)
+  spins(status)
   const paused = (to: (text: string) => void) => (text: string) => {
     status.pause()
     to(text)

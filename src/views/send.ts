@@ -30,12 +30,11 @@ export default viewOf(({ out, err, status, quiet, verbose }) => {
       sent += count
       const time = roundDuration(performance.now() - startedAt)
       startedAt = performance.now()
+      if (quiet) return
+      const size = `${name == null ? '' : `${safe(name, 1024)}, `}${bytes(count)}`
+      const hash = `sha256 ${sha256.slice(0, 12)}…, confirmed by the receiver`
       const before = resumed == null ? '' : `, ${bytes(resumed)} of it before`
-      const what = name == null ? '' : `${safe(name, 1024)}, `
-      if (!quiet)
-        out.line(
-          `sent ${what}${bytes(count)} in ${time}${before}, sha256 ${sha256.slice(0, 12)}…, confirmed by the receiver`
-        )
+      out.line(resumed === count ? `there already: ${size}, ${hash}` : `sent ${size} in ${time}${before}, ${hash}`)
     },
     'stream.open': () => status(null),
     'stream.close': ({ in_bytes, out_bytes, duration_ms, error }) => {

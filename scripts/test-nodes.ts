@@ -15,7 +15,8 @@ for (const version of nodes) {
   const prefix = join(root, 'node_modules/.cache/p2pctl-nodes', version)
   const node = join(prefix, 'node_modules/node/bin/node')
   // the newest is asked for anew each time
-  if (version === 'latest' || !existsSync(node)) run('npm', 'install', '--prefix', prefix, '--no-save', `node@${version}`)
+  if (version === 'latest' || !existsSync(node))
+    run('npm', 'install', '--prefix', prefix, '--no-save', `node@${version}`)
   run(node, '--version')
   run(node, '--test', ...globSync('build/test/**/*.test.js', { cwd: root }))
 }

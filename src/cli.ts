@@ -3,10 +3,12 @@ import { commandFirst, refuse, runs } from './cli/calls.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { common, dialing, examples, ownFirst, serving, TARGET } from './cli/options.ts'
 import { count, duration, interval, percent, size } from './cli/parse.ts'
+import { exitCodeOf } from './stdout.ts'
 import { version } from './version.ts'
 
 /** Runs the command that the arguments name. It ends the process itself, with the exit code of the contract. */
 export async function main(argv: string[]): Promise<void> {
+  process.stdout.on('error', error => process.exit(exitCodeOf(error)))
   const program = table()
   const args = commandFirst(argv, program)
   const named = program.commands.find(command => command.name() === args[0])
@@ -48,7 +50,7 @@ function table(): Command {
         examples(
           'dial /ip4/127.0.0.1/tcp/4001',
           'dial /dnsaddr/bootstrap.libp2p.io -v',
-          'dial /ip4/127.0.0.1/tcp/4001 --protocol /ipfs/ping/1.0.0 /ipfs/kad/1.0.0'
+          'dial /ip4/127.0.0.1/tcp/4001 --protocol /ipfs/ping/1.0.0 /echo/1.0.0'
         )
       )
       .action(

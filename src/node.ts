@@ -133,15 +133,18 @@ export async function listenOn(node: Node, addr: string): Promise<void> {
     })
   }
   await node.use(name)
+  const { addressManager, transportManager } = node.components
+  const before = transportManager.getAddrs().length
   try {
-    await node.components.transportManager.listen([ma])
+    await transportManager.listen([ma])
   } catch (error) {
     throw listenFailure(addr, error)
   }
-  for (const own of node.components.transportManager.getAddrs()) {
-    // without this a public address is told to nobody until an AutoNAT server has seen it
-    node.components.addressManager.confirmObservedAddr(own, { type: 'transport' })
-  }
+  const addrs = transportManager.getAddrs()
+  // "every interface" of a family that the machine does not have: the bind works, and there is nothing to dial
+  if (addrs.length === before) throw listenFailure(addr, new Error('EADDRNOTAVAIL'))
+  // without this a public address is told to nobody until an AutoNAT server has seen it
+  for (const own of addrs) addressManager.confirmObservedAddr(own, { type: 'transport' })
 }
 
 /** The error number of a listener stands only in the text of the message (libp2p 3.3). */

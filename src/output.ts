@@ -25,16 +25,23 @@ export function createOutput(
   const { stdout, stderr } = process
   let broken = false
   let started = false
-  // `on`, because each further write fails again
+  // help writes with nothing to finish; from here on a run does. `on`, because each further write fails again
+  stdout.removeAllListeners('error')
   stdout.on('error', error => {
     if (!broken) failed(error)
     broken = true
   })
   stderr.on('error', () => {})
+  let draining: Promise<void> | undefined
   const write = async (text: string): Promise<void> => {
     if (broken || stdout.write(text)) return
     // rejects when the stream fails, and then there is nothing left to wait for
-    await once(stdout, 'drain').catch(() => {})
+    draining ??= once(stdout, 'drain').then(
+      () => {},
+      () => {}
+    )
+    await draining
+    draining = undefined
   }
   // what spins on stderr would run into an error there
   let pause = (): void => {}

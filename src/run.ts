@@ -3,6 +3,7 @@ import { errorEvent, Failure } from './errors.ts'
 import type { Command, Event, Verdict } from './events.ts'
 import { createOutput, type Output } from './output.ts'
 import { fence, safe } from './safe.ts'
+import { exitCodeOf } from './stdout.ts'
 import type { View } from './views/screen.ts'
 
 /** What every command takes. */
@@ -158,12 +159,6 @@ function dieOf(signal: NodeJS.Signals): void {
   process.kill(process.pid, signal)
   // the first process of a container does not die of its own signals
   if (process.pid === 1) process.exit(128 + constants.signals[signal])
-}
-
-function exitCodeOf(error: NodeJS.ErrnoException): number {
-  if (error.code === 'EPIPE') return 141
-  process.stderr.write(`p2pctl: cannot write to stdout: ${error.code === 'ENOSPC' ? 'no space left' : error.message}\n`)
-  return 3
 }
 
 /** libp2p's logs, only when asked for, and fenced: what a peer says can be in them. */

@@ -84,6 +84,9 @@ export async function* serve(
     clearTimeout(timer)
     if (options.readyFile != null) await rm(options.readyFile, { force: true }).catch(() => {})
   }
+  // what is still open ends with the node, and is said
+  await node[Symbol.asyncDispose]()
+  yield* queue.items(AbortSignal.abort())
   return opened
 }
 
@@ -109,7 +112,7 @@ function watch(node: Node, queue: Queue<Said>, signal: AbortSignal, count: (what
   })
   libp2p.addEventListener('self:peer:update', () => {
     const addrs = ownAddrs(node)
-    if (addrs.join() === known) return
+    if (signal.aborted || addrs.join() === known) return
     known = addrs.join()
     void queue.push({ type: 'listen.addrs', addrs })
   })

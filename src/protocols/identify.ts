@@ -95,7 +95,9 @@ function field(number: number): number {
 /** An address that cannot be decoded is left out: the others are still worth knowing. */
 function addrOf(bytes: Uint8Array): string[] {
   try {
-    return [multiaddr(bytes).toString()]
+    const addr = multiaddr(bytes)
+    // a name with a slash in it, which multiaddr 13 lets through, reads as another address or as none
+    return multiaddr(addr.toString()).equals(addr) ? [addr.toString()] : []
   } catch {
     return []
   }

@@ -30,7 +30,11 @@ export async function plainNode<S extends ServiceMap = ServiceMap>(
 ): Promise<PlainNode<S>> {
   const node = await createLibp2p<ServiceMap>({
     addresses: { listen: options.listen ?? ['/ip4/127.0.0.1/tcp/0'] },
-    transports: options.circuit === false ? [tcp(), webSockets()] : [tcp(), webSockets(), circuitRelayTransport()],
+    // the circuit transport wants identify
+    transports: [
+      ...[tcp(), webSockets()],
+      ...(options.circuit === false || options.identify === false ? [] : [circuitRelayTransport()])
+    ],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: options.window ?? 1 << 20 } })],
     connectionMonitor: { enabled: false },

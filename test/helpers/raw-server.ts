@@ -43,7 +43,9 @@ export async function rawServer(onSocket: (socket: Socket) => void = () => {}): 
 
 /** A port of 127.0.0.1 where nobody listens, now and until the process ends: it is the near end of a connection. */
 export async function closedPort(): Promise<number> {
-  const server = createServer().unref().listen(0, '127.0.0.1')
+  const server = createServer(far => far.unref())
+    .unref()
+    .listen(0, '127.0.0.1')
   await once(server, 'listening')
   const socket = connect((server.address() as { port: number }).port, '127.0.0.1').unref()
   await once(socket, 'connect')

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { cleanEnv, root } from './helpers/cli.ts'
+import { parseEvent } from './helpers/schema.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'p2pctl-package-'))
+after(() => rmSync(folder, { recursive: true, force: true }))
+/** Where a person installs it: nothing of ours is above. */
+const home = join(folder, 'home')
+const installed = join(home, 'node_modules/p2pctl')
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+interface Output {
+  code: number | null
+  stdout: string
+  stderr: string
+}
+
+function exec(file: string, args: string[], cwd = folder, env = cleanEnv()): Promise<Output> {
+  return new Promise(resolve => {
+    const child = execFile(file, args, { cwd, env, timeout: 240_000, maxBuffer: 1 << 26 }, (_, stdout, stderr) =>
+      resolve({ code: child.exitCode, stdout, stderr })
+    )
+    child.stdin!.end()
+  })
+}
+
+interface Packed {
+  filename: string
+  unpackedSize: number
+  files: { path: string; mode: number }[]
+}
+
+let packed: Packed
+before(async () => {
+  // without scripts: `prepare` would build again under the feet of other tests
+  const { code, stdout, stderr } = await exec(
+    'npm',
+    ['pack', '--ignore-scripts', '--json', '--pack-destination', folder],
+    root
+  )
+  assert.equal(code, 0, stderr)
+  packed = JSON.parse(stdout)[0]
+  mkdirSync(home)
+  const tarball = join(folder, packed.filename)
+  // offline: it needs nothing but itself
+  const install = await exec(
+    'npm',
+    ['install', '--offline', '--no-audit', '--no-fund', '--prefix', home, tarball],
+    home
+  )
+  assert.equal(install.code, 0, install.stderr)
+})
+
+test('the package has what a person needs, and no sources, tests or maps', () => {
+  const paths = packed.files.map(({ path }) => path)
+  for (const path of ['package.json', 'bin/p2pctl.js', 'dist/cli.js', 'dist/LICENSES.txt', 'LICENSE', 'README.md']) {
+    assert.ok(paths.includes(path), `${path} is missing`)
+  }
+  for (const path of paths)
+    assert.match(path, /^(bin\/p2pctl\.js|dist\/[\w-]+\.js|dist\/LICENSES\.txt|[A-Z]+(\.md)?|package\.json)$/)
+})
+
+test('it is one package, and a small one', () => {
+  const lock = JSON.parse(readFileSync(join(home, 'node_modules/.package-lock.json'), 'utf8'))
+  assert.deepEqual(Object.keys(lock.packages), ['node_modules/p2pctl'])
+  assert.deepEqual(readdirSync(join(home, 'node_modules')).sort(), ['.bin', '.package-lock.json', 'p2pctl'])
+  assert.ok(packed.unpackedSize < 6 * 2 ** 20, `${packed.unpackedSize} bytes`)
+})
+
+test('every package in the bundle is named with its licence', () => {
+  const licenses = readFileSync(join(installed, 'dist/LICENSES.txt'), 'utf8')
+  for (const name of ['libp2p', '@chainsafe/libp2p-noise', '@chainsafe/libp2p-yamux', 'commander', 'chalk', 'ora']) {
+    assert.match(licenses, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\((MIT|Apache-2\\.0)[^)]*\\)`, 'm'))
+  }
+  for (const text of licenses.split(/\n-{80}\n/)) assert.match(text, /^\n?\S+ \d+\.\d+\.\d+\S* \([\w. -]+\) /)
+})
+
+/** The installed p2pctl as a shell finds it, on this or another Node. */
+function p2pctl(args: string[], node = process.execPath): Promise<Output> {
+  const path = `${dirname(node)}${delimiter}${process.env.PATH}`
+  return exec(join(home, 'node_modules/.bin/p2pctl'), args, home, cleanEnv({ PATH: path }))
+}
+
+async function demo(node?: string): Promise<void> {
+  const { code, stdout, stderr } = await p2pctl(['demo', '--json'], node)
+  assert.equal(code, 0, `${stdout}${stderr}`)
+  const events = stdout.trimEnd().split('\n').map(parseEvent)
+  const steps = events.flatMap(event => (event.type === 'demo.step' && event.ok ? [event.step] : []))
+  assert.deepEqual(steps, ['start', 'tcp', 'ws', 'ping', 'send', 'relay', 'stop'])
+  const summary = events.at(-1)
+  assert.ok(summary?.type === 'run.summary' && summary.ok)
+}
+
+test('the installed p2pctl runs, and its demo does the main job', async () => {
+  assert.deepEqual(await p2pctl(['--version']), { code: 0, stdout: `${manifest.version}\n`, stderr: '' })
+  await demo()
+})
+
+/** A Node from the registry, kept between runs; or the reason why there is none. */
+async function nodeOf(version: string): Promise<{ node: string } | { missing: string }> {
+  const prefix = join(root, 'node_modules/.cache/p2pctl-nodes', version)
+  const node = join(prefix, 'node_modules/node/bin/node')
+  if (!existsSync(node)) {
+    const args = ['install', '--prefix', prefix, '--no-save', '--no-audit', '--no-fund', `node@${version}`]
+    const { stderr } = await exec('npm', args)
+    if (!existsSync(node)) return { missing: `npm gives no node@${version}: ${stderr.trim().split('\n').at(-1)}` }
+  }
+  return { node }
+}
+
+for (const version of [`${manifest.engines.node.replace('>=', '')}.0`, 'latest']) {
+  test(`the demo runs on Node ${version}`, async t => {
+    const found = await nodeOf(version)
+    if ('missing' in found) return t.skip(found.missing)
+    t.diagnostic((await exec(found.node, ['--version'])).stdout.trim())
+    await demo(found.node)
+  })
+}
+
+test('on a Node that is too old it says in one line which is needed and how to get it, and ends with 3', async t => {
+  const { stdout: version } = await exec('/usr/bin/node', ['--version']).catch(() => ({ stdout: '' }))
+  const [, major = 99, minor = 0] = /^v(\d+)\.(\d+)/.exec(version)?.map(Number) ?? []
+  const systems = major < 22 || (major === 22 && minor < 12) ? { node: '/usr/bin/node' } : await nodeOf('20')
+  if ('missing' in systems) return t.skip(systems.missing)
+  for (const args of [[], ['--version'], ['demo', '--json'], ['ping', 'x']]) {
+    const { code, stdout, stderr } = await exec(systems.node, [join(installed, 'bin/p2pctl.js'), ...args])
+    assert.equal(code, 3)
+    assert.equal(stdout, '')
+    assert.match(stderr, /^p2pctl: needs Node\.js 22\.12 or newer, and this is \d+\.\d+\.\d+ \(.+\); get one at .+\n$/)
+    assert.equal(stderr.split('\n').length, 2)
+  }
+})

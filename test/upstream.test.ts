@@ -1,0 +1,202 @@
+// What surprised us in the packages that we stand on, and what src copes with: each test fails once it stops being so,
+// and then what copes can go.
+import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import { describe, test } from 'node:test'
+import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
+import { type Identify, identify } from '@libp2p/identify'
+import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { multiaddr } from '@multiformats/multiaddr'
+import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
+import { addrOf, plainNode } from './helpers/plain-node.ts'
+import { closedPort, rawServer } from './helpers/raw-server.ts'
+import { hop, RESERVE } from './helpers/relay.ts'
+import type { Socket } from 'node:net'
+import type { Libp2p, Transport } from '@libp2p/interface'
+
+const patient = { timeout: 30_000 }
+const LOCAL = '/ip4/127.0.0.1/tcp/0'
+const OTHER = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'
+const dialer = (options: Parameters<typeof plainNode>[0] = {}) => plainNode({ listen: [], ...options })
+const events = (node: Libp2p): EventTarget => node as unknown as EventTarget
+
+async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: string }> {
+  return await promise.then(
+    () => assert.fail('it did not fail'),
+    error => error
+  )
+}
+
+/** The transport manager of a node, which is no part of its type. */
+interface Inner {
+  components: { transportManager: { dial(addr: object, options: object): Promise<EventTarget> } }
+}
+
+describe('libp2p 3.3', patient, () => {
+  test('its upgrader drops the cause: only the words of an error say that it was the wrong peer (src/classify.ts)', async () => {
+    await using peer = await plainNode()
+    await using node = await dialer()
+    const error = await errorOf(node.dial(multiaddr(addrOf(peer).replace(/[^/]+$/, OTHER))))
+    assert.deepEqual([error.name, error.cause], ['EncryptionFailedError', undefined])
+    assert.match(error.message, /identity key \S+ does not match expected remote identity key/)
+  })
+
+  test('dial() gives a connection that is there, whatever address is asked for (src/connect.ts)', async () => {
+    await using peer = await plainNode()
+    await using node = await dialer()
+    const connection = await node.dial(multiaddr(addrOf(peer)))
+    const dead = multiaddr(`/ip4/127.0.0.1/tcp/${await closedPort()}/p2p/${peer.peerId}`)
+    assert.equal(await node.dial(dead), connection)
+  })
+
+  test('identify twice at a time fails (src/node.ts)', async () => {
+    await using peer = await plainNode()
+    await using node = await plainNode<{ again: Identify }>({
+      listen: [],
+      identify: false,
+      services: { again: identify({ runOnConnectionOpen: false }) }
+    })
+    const connection = await node.dial(multiaddr(addrOf(peer)))
+    const both = [node.services.again.identify(connection), node.services.again.identify(connection)]
+    const failed = (await Promise.allSettled(both)).filter(result => result.status === 'rejected')
+    assert.ok(failed.length > 0)
+  })
+
+  test('one bad field fails all of identify (src/protocols/identify.ts)', async () => {
+    await using peer = await identifiedBy(
+      undefined,
+      says(
+        identifyMessage([
+          [6, 'agent'],
+          [4, 'no address']
+        ])
+      )
+    )
+    await using node = await plainNode<{ again: Identify }>({
+      listen: [],
+      identify: false,
+      services: { again: identify({ runOnConnectionOpen: false }) }
+    })
+    await errorOf(node.services.again.identify(await node.dial(multiaddr(addrOf(peer)))))
+  })
+
+  test('an address that no transport knows is passed over in silence, if another one listens (src/node.ts)', async () => {
+    await using node = await plainNode({ listen: [LOCAL, '/ip4/127.0.0.1/udp/0/quic-v1'] })
+    assert.equal(node.getMultiaddrs().length, 1)
+  })
+
+  test('the error number of a listener stands only in the text (src/node.ts)', async () => {
+    await using server = await rawServer()
+    const error = await errorOf(plainNode({ listen: [server.addr] }))
+    assert.equal(error.code, undefined)
+    assert.match(error.message, /EADDRINUSE/)
+  })
+
+  test('a public address that it listens on is told to nobody (src/node.ts, src/protocols/reservations.ts)', async () => {
+    const here = multiaddr('/ip4/8.8.8.8/tcp/4001')
+    const onPublic = (components: Parameters<ReturnType<typeof tcp>>[0]): Transport => {
+      const transport = tcp()(components)
+      const createListener = transport.createListener.bind(transport)
+      transport.createListener = options => Object.assign(createListener(options), { getAddrs: () => [here] })
+      return transport
+    }
+    await using node = await plainNode({ circuit: false, libp2p: { transports: [onPublic] } })
+    assert.deepEqual(node.getMultiaddrs(), [])
+  })
+
+  test('its connection monitor closes the connection to a peer that does not answer pings (src/node.ts)', async () => {
+    await using peer = await plainNode()
+    await peer.handle('/ipfs/ping/1.0.0', () => {})
+    const connectionMonitor = { pingInterval: 20, pingTimeout: { minTimeout: 20, maxTimeout: 50 } }
+    await using node = await dialer({ libp2p: { connectionMonitor } })
+    const closed = once(events(node), 'connection:close')
+    await node.dial(multiaddr(addrOf(peer)))
+    await closed
+  })
+})
+
+describe('@libp2p/tcp 11.0', patient, () => {
+  test('a connection ends with the signal of its dial, however long it has been open (src/connect.ts)', async () => {
+    await using peer = await plainNode()
+    await using node = await dialer()
+    const stopper = new AbortController()
+    const { transportManager } = (node as unknown as Inner).components
+    const connection = await transportManager.dial(multiaddr(addrOf(peer)), { signal: stopper.signal })
+    const closed = once(connection, 'close')
+    stopper.abort()
+    await closed
+  })
+})
+
+describe('@libp2p/websockets 10.1', patient, () => {
+  test('the error of a dial does not say that it was refused (src/trace.ts)', async () => {
+    await using node = await dialer()
+    const error = await errorOf(node.dial(multiaddr(`/ip4/127.0.0.1/tcp/${await closedPort()}/ws`)))
+    assert.doesNotMatch(`${error.name} ${error.code} ${error.message}`, /refused/i)
+  })
+
+  test('a dial that is given up leaves its socket open (src/trace.ts)', async () => {
+    const stopper = new AbortController()
+    let socket: Socket | undefined
+    const onSocket = (message: unknown): void => {
+      socket ??= (message as { socket: Socket }).socket
+    }
+    await using server = await rawServer(() => stopper.abort())
+    await using node = await dialer()
+    subscribe('net.client.socket', onSocket)
+    await errorOf(node.dial(multiaddr(`${server.addr}/ws`), { signal: stopper.signal }))
+    unsubscribe('net.client.socket', onSocket)
+    // a round trip through the system, in which a socket that is being closed would be closed
+    await using other = await plainNode()
+    await node.dial(multiaddr(addrOf(other)))
+    assert.equal(socket?.destroyed, false)
+    socket?.destroy()
+  })
+})
+
+describe('@libp2p/circuit-relay-v2 4.2', patient, () => {
+  const relayNode = () =>
+    plainNode<{ relay: CircuitRelayService }>({
+      services: { relay: circuitRelayServer({ reservations: { defaultDurationLimit: 120_000 } }) }
+    })
+
+  test('its server writes milliseconds where the specification has seconds (src/protocols/hop.ts)', async () => {
+    await using relay = await relayNode()
+    await using node = await dialer({ circuit: false })
+    const stream = await node.dialProtocol(multiaddr(addrOf(relay)), '/libp2p/circuit/relay/0.2.0/hop')
+    assert.equal((await hop(stream, RESERVE)).limit?.duration, 120_000)
+  })
+
+  test('its server keeps the slot of a peer that has left (src/protocols/hop.ts)', async () => {
+    await using relay = await relayNode()
+    const node = await plainNode({ listen: [`${addrOf(relay)}/p2p-circuit`] })
+    assert.equal(relay.services.relay.reservations.size, 1)
+    const gone = once(events(relay), 'peer:disconnect')
+    await node.stop()
+    await gone
+    assert.equal(relay.services.relay.reservations.size, 1)
+  })
+})
+
+describe('@libp2p/ping 3.1', patient, () => {
+  test('it measures in whole milliseconds (src/protocols/ping.ts)', async () => {
+    await using peer = await plainNode({ services: { ping: ping() } })
+    await using node = await plainNode<{ ping: ReturnType<ReturnType<typeof ping>> }>({
+      listen: [],
+      services: { ping: ping() }
+    })
+    for (let count = 0; count < 3; count++) {
+      assert.ok(Number.isInteger(await node.services.ping.ping(multiaddr(addrOf(peer)))))
+    }
+  })
+})
+
+describe('@multiformats/multiaddr 13', patient, () => {
+  test('a name may hold a slash, so that an address does not read back as itself (src/protocols/identify.ts)', () => {
+    const addr = multiaddr(Uint8Array.of(0x36, 3, 0x61, 0x2f, 0x62, 6, 0, 1))
+    assert.equal(addr.toString(), '/dns4/a/b/tcp/1')
+    assert.throws(() => multiaddr(addr.toString()))
+  })
+})

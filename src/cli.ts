@@ -106,8 +106,8 @@ function table(): Command {
           'send /ip4/127.0.0.1/tcp/4001 hello',
           'date | p2pctl send /ip4/127.0.0.1/tcp/4001 -',
           'send /ip4/127.0.0.1/tcp/4001 -f report.pdf photos --resume',
-          'tar c src | p2pctl send /ip4/127.0.0.1/tcp/4001 -f - --name src.tar',
-          'echo hello | p2pctl send /ip4/127.0.0.1/tcp/4001 --protocol /echo/1.0.0 --raw'
+          'tar c photos | p2pctl send /ip4/127.0.0.1/tcp/4001 -f - --name p.tar',
+          'date | p2pctl send /ip4/127.0.0.1/tcp/4001 --protocol /echo/1.0.0 --raw'
         )
       )
       .action(

@@ -61,13 +61,7 @@ const circuit = {
   status: 'string'
 } as const
 
-const transfer = {
-  'name?': 'string',
-  bytes: 'integer',
-  total_bytes: 'integer|null',
-  bytes_per_s: 'number',
-  'resumed_bytes?': 'integer'
-} as const
+const transfer = { 'name?': 'string', bytes: 'integer', total_bytes: 'integer|null', bytes_per_s: 'number' } as const
 
 /** The fields that every line has. */
 export const envelope = {
@@ -213,7 +207,7 @@ export const events = {
   'send.progress': ['bytes that the receiver has taken', transfer],
   'send.done': [
     'the receiver has all of it, and its hash is the same',
-    { ...transfer, sha256: 'string', confirmed: 'boolean' }
+    { ...transfer, sha256: 'string', confirmed: 'boolean', 'resumed_bytes?': 'integer' }
   ],
   'stream.open': ['a stream of --protocol was opened', { peer_id: 'string', protocol: 'string' }],
   'stream.close': [

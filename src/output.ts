@@ -61,7 +61,7 @@ export function createOutput(
       if (event.type === 'run.start') return
       if (event.type === 'dial.attempt' || event.type === 'error') {
         explain ??= await errorView(options)
-        pause()
+        if (event.type === 'error') pause()
         explain(event)
       }
       if (!(event.type === 'error' && options.json !== true)) await say(event)

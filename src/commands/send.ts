@@ -110,6 +110,7 @@ function check(options: Options): void {
   }
   if (file == null && (name != null || resume === true)) throw wrong('--name and --resume are for files, -f FILE')
   if (file != null && name != null && file.length > 1) throw wrong('--name is for one file')
+  if (target === '-' && text === '-') throw wrong('the target and the message cannot both come from stdin')
   if (stdins > 1) throw wrong('stdin can be used once only')
   checkRaw(options)
 }

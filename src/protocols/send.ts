@@ -80,8 +80,7 @@ export async function* sendItem(
       ...(item.name !== undefined && { name: item.name }),
       bytes,
       total_bytes: item.size,
-      bytes_per_s: (bytes - flow.offset) / Math.max((performance.now() - startedAt) / 1000, 1e-6),
-      ...(flow.offset > 0 && { resumed_bytes: flow.offset })
+      bytes_per_s: (bytes - flow.offset) / Math.max((performance.now() - startedAt) / 1000, 1e-6)
     })
     const reader = streamReader(stream, { maxFrameBytes: MAX_RECEIVER_FRAME, maxBufferedBytes: 65_536, idleMs })
     pump(stream, item, flow, stop.signal).catch(error => {
@@ -104,7 +103,8 @@ export async function* sendItem(
         confirmed = true
         const bytes = flow.sent
         const sha256 = toHex(receipt.sha256)
-        yield { type: 'send.done', ...told(bytes), total_bytes: bytes, sha256, confirmed }
+        const resumed = flow.offset > 0 && { resumed_bytes: flow.offset }
+        yield { type: 'send.done', ...told(bytes), total_bytes: bytes, sha256, confirmed, ...resumed }
         return
       }
       const now = performance.now()

@@ -220,6 +220,46 @@ function alive(pid: number): boolean {
   }
 }
 
+test('listen --raw is stopped in the middle in good order, and the other side is told', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'p2pctl-raw-')), 'ready.json')
+  const args = ['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--ready-file', file, '--protocol', PROTOCOL, '--raw']
+  await using it = start(args, { stdin: null })
+  while (!existsSync(file)) await new Promise(resolve => setImmediate(resolve))
+  const { addrs } = JSON.parse(readFileSync(file, 'utf8')) as { addrs: string[] }
+  await using sender = start(raw(addrs[0]!), { stdin: null })
+  sender.child.stdin!.write('hello\n')
+  await once(it.child.stdout!, 'data')
+  const { code, stdout, stderr } = await it.stop('SIGINT')
+  assert.equal(code, 0, stderr)
+  assert.equal(stdout, 'hello\n')
+  assert.equal((await sender.done).code, 1)
+})
+
+test('a slow reader of stdout holds the peer back, and not its bytes', {
+  skip: process.platform !== 'linux'
+}, async () => {
+  const total = 200_000_000
+  await using it = await peer(async stream => {
+    const chunk = new Uint8Array(1_000_000)
+    for (let sent = 0; sent < total; sent += chunk.byteLength) await write(stream, chunk)
+    await stream.close()
+  })
+  await using sender = start(raw(it.addr), { stdin: null })
+  const { stdout, pid } = sender.child
+  // as a stream of its own, and not by the lines that the helper keeps
+  stdout!.removeAllListeners('data')
+  let bytes = 0
+  let peakMiB = 0
+  for await (const chunk of stdout!) {
+    bytes += Buffer.byteLength(chunk)
+    for (let turn = 0; turn < 5; turn++) await new Promise(resolve => setImmediate(resolve))
+    if (bytes < total) peakMiB = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
+  }
+  assert.equal(bytes, total)
+  assert.equal((await sender.done).code, 0)
+  assert.ok(peakMiB < 280, `it held ${peakMiB} MiB`)
+})
+
 test('nonsense is refused with exit 2 before it listens', async () => {
   const cases = [
     ['--raw'],

@@ -119,6 +119,25 @@ test('a transfer that was cut off is resumed by another run', async () => {
   assert.deepEqual(readdirSync(to), ['big.bin'])
 })
 
+test('a file that is larger than what a relay lets through arrives in several runs', async () => {
+  const from = tmp()
+  const to = tmp()
+  const path = join(from, 'mid.bin')
+  writeFileSync(path, randomBytes(300_000))
+  await using relay = start(['relay', '--json', '-l', '/ip4/127.0.0.1/tcp/0'])
+  const { addrs } = await relay.next('listen.ready')
+  await using listener = start(['listen', '--json', '--circuit', addrs[0]!, '--recv', to])
+  const [addr] = (await listener.next('listen.ready')).addrs
+  let runs = 1
+  while ((await run(['send', addr!, '-f', path, '--resume'])).code !== 0) {
+    await listener.next('file.refused')
+    runs++
+    assert.ok(runs < 10)
+  }
+  assert.ok(runs > 1)
+  assert.equal(sha256(join(to, 'mid.bin')), sha256(path))
+})
+
 test('a receiver that is stopped in the middle keeps nothing of a file that cannot be resumed', async () => {
   const from = tmp()
   const to = tmp()

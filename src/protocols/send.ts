@@ -23,6 +23,7 @@ export { SEND_IDLE_MS, SEND_PROTOCOL } from './send-frames.ts'
 /** What `node.handle()` needs to know beside the handler. */
 export const sendHandlerOptions = { maxInboundStreams: 8, runOnLimitedConnection: true }
 
+const LIMITED_DATA_BYTES = 16_384
 const PROGRESS_EVERY_MS = 100
 const LINGER_MS = 5000
 
@@ -83,7 +84,9 @@ export async function* sendItem(
       bytes_per_s: (bytes - flow.offset) / Math.max((performance.now() - startedAt) / 1000, 1e-6)
     })
     const reader = streamReader(stream, { maxFrameBytes: MAX_RECEIVER_FRAME, maxBufferedBytes: 65_536, idleMs })
-    pump(stream, item, flow, stop.signal).catch(error => {
+    // a relay may cut it off anywhere, and only whole frames are kept to go on with
+    const dataBytes = connection.limits == null ? MAX_DATA_BYTES : LIMITED_DATA_BYTES
+    pump(stream, item, flow, dataBytes, stop.signal).catch(error => {
       // what is wrong with the stream the reader says, after what the receiver had said before
       if (error instanceof StreamError) flow.waitingSince ??= performance.now()
       else stop.abort(error)
@@ -150,7 +153,7 @@ export async function openStream(
 }
 
 /** The writing half: as fast as the source gives, the stream takes and the credit allows. */
-async function pump(stream: Stream, item: Item, flow: Flow, signal: AbortSignal): Promise<void> {
+async function pump(stream: Stream, item: Item, flow: Flow, dataBytes: number, signal: AbortSignal): Promise<void> {
   const hash = createHash('sha256')
   const kind = item.kind === 'file' ? KIND.FILE : KIND.MESSAGE
   flow.waitingSince = performance.now()
@@ -169,7 +172,7 @@ async function pump(stream: Stream, item: Item, flow: Flow, signal: AbortSignal)
     if (skipped < chunk.byteLength) flow.waitingSince = performance.now()
     for (let at = skipped; at < chunk.byteLength; ) {
       const room = await credit(flow, signal)
-      const data = chunk.subarray(at, at + Math.min(room, MAX_DATA_BYTES))
+      const data = chunk.subarray(at, at + Math.min(room, dataBytes))
       at += data.byteLength
       flow.sent += data.byteLength
       await write(stream, encodeSenderFrame({ data }), signal)

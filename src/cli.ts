@@ -4,7 +4,7 @@ import { commandFirst, lacksCommand, refuse, runs } from './cli/calls.ts'
 import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { common, dialing, examples, ownFirst, serving, TARGET } from './cli/options.ts'
-import { count, duration, interval, size } from './cli/parse.ts'
+import { count, duration, interval, percent, size } from './cli/parse.ts'
 import { relayCommand } from './cli/relay.ts'
 import { exitCodeOf } from './stdout.ts'
 import { version } from './version.ts'
@@ -92,14 +92,29 @@ function table(): Command {
       )
   )
 
-  add('send', 'send a message to a peer that listens, and wait until it has it', command =>
+  add('send', 'send a message or files to a peer that listens, and wait until it has them', command =>
     common(dialing(command))
       .argument('<target>', TARGET)
-      .argument('<text>', 'the message, or - to read it from stdin')
-      .description('Send a message over /p2pctl/send/1.0.0. Exit 0 only after the receiver has confirmed all of it.')
+      .argument('[text]', 'the message, or - to read it from stdin')
+      .description(
+        'Send a message, or files and folders with -f, over /p2pctl/send/1.0.0. Exit 0 only after the receiver has confirmed all of it. With --raw, be netcat on any protocol.'
+      )
+      .option('-f, --file <path...>', 'send these files and folders, or - for stdin, instead of a text')
+      .option('--name <name>', 'what the receiver is to call the file')
+      .option('--resume', 'go on where an earlier run was cut off, and leave out what is there already')
+      .option('--protocol <id>', 'with --raw: open a stream of this protocol')
+      .option('--raw', 'stdin to the stream, the stream to stdout, until the peer ends')
+      .option('--lp', 'with --raw: each line is a frame behind its length as a varint, both ways')
+      .option('--hex', 'with --raw: show what comes as hex')
       .addHelpText(
         'after',
-        examples('send /ip4/127.0.0.1/tcp/4001 hello', 'date | p2pctl send /ip4/127.0.0.1/tcp/4001 -')
+        examples(
+          'send /ip4/127.0.0.1/tcp/4001 hello',
+          'date | p2pctl send /ip4/127.0.0.1/tcp/4001 -',
+          'send /ip4/127.0.0.1/tcp/4001 -f report.pdf photos --resume',
+          'tar c photos | p2pctl send /ip4/127.0.0.1/tcp/4001 -f - --name p.tar',
+          'date | p2pctl send /ip4/127.0.0.1/tcp/4001 --protocol /echo/1.0.0 --raw'
+        )
       )
       .action(
         runs(
@@ -109,19 +124,41 @@ function table(): Command {
       )
   )
 
-  add('listen', 'be a peer to test against: answers ping, identify, echo and messages', command =>
+  add('listen', 'be a peer to test against: answers ping, identify, echo, messages and files', command =>
     common(serving(command))
       .description('Listen for peers, print the addresses to dial and show who comes and what they send, until ^C.')
       .option('--circuit <relay...>', 'be reachable through these relays')
       .addOption(
         new Option('--max-message <size>', 'the largest message that is taken').default(1 << 20, '1MiB').argParser(size)
       )
+      .option('--recv <dir>', 'take files into this folder, and into no other')
+      .option('--overwrite', 'with --recv: replace a file that has the name')
+      .option('--rename', 'with --recv: call the new one name-1.ext then; else it is refused')
+      .addOption(
+        new Option('--max-file <size>', 'the largest file that is taken')
+          .default(100 * 2 ** 20, '100MiB')
+          .argParser(size)
+      )
+      .addOption(
+        new Option('--max-total <size>', 'as much of all files in this run').default(2 ** 30, '1GiB').argParser(size)
+      )
+      .addOption(
+        new Option('--keep-free <percent>', 'leave this much of the disk free').default(10, '10').argParser(percent)
+      )
+      .option('--protocol <id>', 'answer this protocol too, in one of these ways:')
+      .option('--raw', '- stdin to its first stream, the stream to stdout, and end with it')
+      .option('--echo', '- send back what comes')
+      .option('--exec <command>', '- run this with sh for each stream, and join its stdin and stdout with it')
+      .option('--lp', 'with --raw: each line is a frame behind its length as a varint, both ways')
+      .option('--hex', 'with --raw: show what comes as hex')
       .addHelpText(
         'after',
         examples(
           'listen',
           'listen --tcp 4001 --ws 4002',
-          'listen -l /ip4/127.0.0.1/tcp/4001 --ready-file ready.json --for 60s'
+          'listen -l /ip4/127.0.0.1/tcp/4001 --ready-file ready.json --for 60s',
+          'listen --tcp 4001 --recv inbox --max-file 2GiB --max-total 20GiB',
+          "listen --tcp 4001 --protocol /upper/1.0.0 --exec 'tr a-z A-Z'"
         )
       )
       .action(

@@ -75,7 +75,7 @@ const check = {
   ...{ ...grant, ...found, ...times, ...passed }
 } as const
 
-const transfer = { bytes: 'integer', total_bytes: 'integer|null', bytes_per_s: 'number' } as const
+const transfer = { 'name?': 'string', bytes: 'integer', total_bytes: 'integer|null', bytes_per_s: 'number' } as const
 
 const peerForms = { peer_id: 'string', cid_base32: 'string', cid_base36: 'string', key_type: 'string|null' } as const
 
@@ -215,10 +215,31 @@ export const events = {
     'a whole file, its hash compared',
     { peer_id: 'string', name: 'string', path: 'string', bytes: 'integer', sha256: 'string' }
   ],
+  'file.refused': [
+    'a file was offered and not kept; reason is what the sender was told',
+    { peer_id: 'string', name: 'string', reason: 'string' }
+  ],
+  'send.skip': [
+    'what stands in a folder that is sent, and is not sent itself',
+    { path: 'string', reason: ['link', 'special'] }
+  ],
   'send.progress': ['bytes that the receiver has taken', transfer],
   'send.done': [
     'the receiver has all of it, and its hash is the same',
-    { ...transfer, sha256: 'string', confirmed: 'boolean' }
+    { ...transfer, sha256: 'string', confirmed: 'boolean', 'resumed_bytes?': 'integer' }
+  ],
+  'stream.open': ['a stream of --protocol was opened', { peer_id: 'string', protocol: 'string' }],
+  'stream.close': [
+    'it ended; bytes in are those that came, error is null where both sides ended in order',
+    {
+      peer_id: 'string',
+      protocol: 'string',
+      in_bytes: 'integer',
+      out_bytes: 'integer',
+      duration_ms: 'number',
+      'exit_code?': 'integer|null',
+      error: 'string|null'
+    }
   ],
   'reservation.open': ['a peer may be reached through the relay', reservation],
   'reservation.refresh': ['a reservation was made longer', reservation],

@@ -77,3 +77,33 @@ export function pause(ms: number, signal: AbortSignal): Promise<boolean> {
     signal.addEventListener('abort', onAbort)
   })
 }
+
+/** The items of a source until the signal says stop, even while the source waits for something itself. */
+export async function* until<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const items = source[Symbol.asyncIterator]()
+  let ended = false
+  try {
+    for (;;) {
+      const next = await orAbort(items.next(), signal)
+      ended = next.done === true
+      if (next.done === true) return
+      yield next.value
+    }
+  } catch (error) {
+    ended ||= !signal.aborted
+    throw error
+  } finally {
+    // not awaited: a source that waits for stdin may never come back
+    if (!ended) Promise.resolve(items.return?.()).catch(() => {})
+  }
+}
+
+/** The promise, or the reason of the signal. Takes its listener away after each wait, so that a long run does not collect them. */
+export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const interrupt = (): void => reject(signal.reason)
+    if (signal.aborted) return interrupt()
+    signal.addEventListener('abort', interrupt, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', interrupt))
+  })
+}

@@ -43,8 +43,8 @@ export function createOutput(
     await draining
     draining = undefined
   }
-  const stops = new Set<() => void>()
-  const say = options.json === true ? jsonSayer(cmd, write) : humanSayer(options, loadView, write, stops)
+  const drawn: Drawn = { pause: () => {}, release: () => {} }
+  const say = options.json === true ? jsonSayer(cmd, write) : humanSayer(options, loadView, write, drawn)
   let explain: ((event: Event) => void) | undefined
 
   return {
@@ -57,12 +57,14 @@ export function createOutput(
       if (event.type === 'run.start') return
       if (event.type === 'dial.attempt' || event.type === 'error') {
         explain ??= await errorView(options)
+        if (event.type === 'error') drawn.pause()
         explain(event)
       }
       if (!(event.type === 'error' && options.json !== true)) await say(event)
     },
     stopping() {
-      for (const stop of stops) stop()
+      // what a terminal shows of ^C would be counted as a line of it
+      drawn.release()
       if (!stderr.isTTY) return
       // behind the ^C that the terminal shows
       stderr.write('\n')
@@ -72,6 +74,14 @@ export function createOutput(
       for (const stream of [stdout, stderr]) await new Promise<void>(resolve => stream.write('', () => resolve()))
     }
   }
+}
+
+/** What moves on a terminal, and has to give way to other lines there. */
+interface Drawn {
+  /** The spinner. */
+  pause(): void
+  /** The footer. */
+  release(): void
 }
 
 type Sayer = (event: Event) => Promise<void>
@@ -87,7 +97,7 @@ function humanSayer(
   options: CommonOptions,
   load: () => Promise<{ default: View }>,
   write: (text: string) => Promise<void>,
-  stops: Set<() => void>
+  drawn: Drawn
 ): Sayer {
   let draw: ReturnType<View> | undefined
   let written: Promise<void> = Promise.resolve()
@@ -95,7 +105,7 @@ function humanSayer(
     const put = (text: string): void => {
       written = write(text)
     }
-    draw ??= await openView(load, options, put, stops)
+    draw ??= await openView(load, options, put, drawn)
     draw(event, new Date())
     await written
   }
@@ -105,7 +115,7 @@ async function openView(
   load: () => Promise<{ default: View }>,
   options: CommonOptions,
   write: (text: string) => void,
-  stops: Set<() => void>
+  drawn: Drawn
 ) {
   const [{ default: view }, { createPen, createStatus, isLive }, { createFooter }] = await Promise.all([
     load(),
@@ -117,20 +127,22 @@ async function openView(
   // a spinner would be drawn into the log
   const status = createStatus(stderr, options.debug ? { ...penOptions, env: { ...env, TERM: 'dumb' } } : penOptions)
   const footer = isLive(stdout, env) ? createFooter(write, () => Math.max(3, (stdout.rows ?? 24) - 3)) : null
-  // what a terminal shows of ^C would be counted as a line of it
-  if (footer != null) stops.add(footer.release)
+  drawn.pause = status.pause
+  if (footer != null) drawn.release = footer.release
   const paused = (to: (text: string) => void) => (text: string) => {
     status.pause()
     if (footer == null) to(text)
     else footer.around(() => to(text))
   }
+  const err = createPen(
+    stderr,
+    paused(text => void stderr.write(text)),
+    penOptions
+  )
   return view({
-    out: createPen(stdout, paused(write), penOptions),
-    err: createPen(
-      stderr,
-      paused(text => void stderr.write(text)),
-      penOptions
-    ),
+    // with --raw the result is what the peer sends, and stdout is for that alone
+    out: options.raw === true ? err : createPen(stdout, paused(write), penOptions),
+    err,
     quiet: options.quiet === true,
     verbose: options.verbose === true,
     status,

@@ -11,6 +11,8 @@ export interface CommonOptions {
   json?: boolean | undefined
   quiet?: boolean | undefined
   verbose?: boolean | undefined
+  /** stdout carries the bytes of a peer, so that everything else goes to stderr. */
+  raw?: boolean | undefined
   /** libp2p's log namespaces, or true for the usual ones. */
   debug?: string | boolean | undefined
   color: 'auto' | 'always' | 'never'

@@ -39,7 +39,7 @@ const usage: Row[] = [
   [['ping', '--jsn', someone], 2, "unknown option '--jsn'", 'Did you mean --json?'],
   [['ping'], 2, "missing required argument 'target'", 'p2pctl help ping'],
   [['dial'], 2, "missing required argument 'target'", /./],
-  [['send', someone], 2, "missing required argument 'text'"],
+  [['send', someone], 2, 'there is nothing to send', /give a text/],
   [['key', 'bogus'], 2, "unknown command 'bogus'", 'p2pctl help key'],
   [['key', 'gen'], 2, "missing required argument 'file'"],
   [['ping', someone, '-c'], 2, "option '-c, --count <n>' argument missing"],

@@ -102,7 +102,9 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
   let env: Record<string, string>
   let pasted: (line: string) => string
   before(async () => {
-    peer = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
+    for (const name of ['inbox', 'photos']) mkdirSync(join(folder, name))
+    for (const name of ['report.pdf', 'photos/cat.jpg']) writeFileSync(join(folder, name), name)
+    peer = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--recv', join(folder, 'inbox')])
     relay = start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
     const [peerAddr = ''] = (await peer.next('listen.ready')).addrs
     const [relayAddr = ''] = (await relay.next('listen.ready')).addrs

@@ -39,6 +39,13 @@ export function count(text: string): number {
   throw new InvalidArgumentError('a whole number, 1 at least.')
 }
 
+/** 0 to 99. */
+export function percent(text: string): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value <= 99) return value
+  throw new InvalidArgumentError('a percentage is 0 to 99.')
+}
+
 export function port(text: string): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && value <= 65_535) return value

@@ -1,29 +1,41 @@
+import { type AnswerOptions, answer, checkAnswer } from '../answer.ts'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
+import { type InboxOptions, openInbox } from '../inbox.ts'
 import { openNode } from '../node.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
 import { type Held, reserve, whileKept } from '../reserve.ts'
 import { endNode, listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
 import { readTargets } from '../targets.ts'
 
-export interface Options extends ServeOptions {
+export interface Options extends ServeOptions, AnswerOptions {
   /** Relays to be reachable through. */
   circuit?: string[]
   /** The largest message that is taken, in bytes. */
   maxMessage: number
+  /** A folder for files; without it none is taken. */
+  recv?: string
+  overwrite?: boolean
+  rename?: boolean
+  maxFile?: number
+  maxTotal?: number
+  /** Percent of the disk. */
+  keepFree?: number
 }
 
 /** To reach a relay. */
 const dialing = { timeout: 10_000, identified: false }
 
 export default async function* listen(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
+  check(options)
   const named = options.listen != null || options.tcp != null || options.ws != null
   // with a relay alone this is a peer that nobody can dial, as one behind a NAT
   const addrs = options.circuit != null && !named ? [] : listenAddrs(options)
   const relays = options.circuit == null ? [] : await readTargets(options.circuit)
   const [{ ping }, { echo }] = await Promise.all([import('@libp2p/ping'), import('@libp2p/echo')])
   const queue = createQueue<Said>()
+  await using inbox = options.recv == null ? null : await openInbox(inboxOptions(options, options.recv, queue.push))
   await using node = await openNode({
     ...options,
     services: { ping: ping(), echo: echo({ runOnLimitedConnection: true }) },
@@ -39,9 +51,19 @@ export default async function* listen(options: Options, signal: AbortSignal): As
     })
   await node.libp2p.handle(
     SEND_PROTOCOL,
-    receiveItems({ maxMessageBytes: options.maxMessage, onMessage }),
+    receiveItems({ maxMessageBytes: options.maxMessage, onMessage, onFile: inbox?.onFile }),
     sendHandlerOptions
   )
+  const over = new AbortController()
+  const end = AbortSignal.any([signal, over.signal])
+  let broken = false
+  if (options.protocol != null) {
+    const answered = await answer(node, options, queue.push, signal)
+    void answered.over.then(error => {
+      broken = error != null
+      over.abort()
+    })
+  }
   await listenOnAll(node, addrs, options)
   const held: Held[] = []
   for (const relay of relays) {
@@ -51,9 +73,23 @@ export default async function* listen(options: Options, signal: AbortSignal): As
       throw error instanceof Failure ? unserved(error) : error
     }
   }
-  const connections = yield* whileKept(node, held, dialing, serve(node, queue, options, signal))
+  const connections = yield* whileKept(node, held, dialing, serve(node, queue, options, end))
   yield* endNode(node, queue)
-  yield { type: 'run.summary', ok: true, connections }
+  yield { type: 'run.summary', ok: !broken, connections }
+}
+
+function check(options: Options): void {
+  checkAnswer(options)
+  const { recv, overwrite, rename } = options
+  if (overwrite === true && rename === true) throw new Failure('invalid_option', 'choose --overwrite or --rename')
+  if (recv == null && (overwrite === true || rename === true)) {
+    throw new Failure('invalid_option', `--${overwrite === true ? 'overwrite' : 'rename'} needs --recv DIR`)
+  }
+}
+
+function inboxOptions(options: Options, dir: string, said: (event: Said) => Promise<void>): InboxOptions {
+  const { overwrite, rename, maxFile = 100 * 2 ** 20, maxTotal = 2 ** 30, keepFree = 10 } = options
+  return { dir, overwrite, rename, maxFile, maxTotal, keepFree, said }
 }
 
 /** An address that was asked for and cannot be served is a failure of this side, unless the relay itself refused. */

@@ -1,48 +1,128 @@
 import { addAbortSignal } from 'node:stream'
+import type { Connection } from '@libp2p/interface'
 import { connect, type DialOptions } from '../connect.ts'
 import { Failure } from '../errors.ts'
-import type { Said } from '../events.ts'
+import type { Said, Verdict } from '../events.ts'
 import { openNode } from '../node.ts'
-import { sendItem } from '../protocols/send.ts'
-import { failureEvent, readTargets, type TargetOptions, verdictOf } from '../targets.ts'
+import { openItem, type Outgoing, outgoing } from '../outbox.ts'
+import { type Item, sendItem } from '../protocols/send.ts'
+import { checkRaw, type RawOptions, rawTo } from '../raw.ts'
+import { safe } from '../safe.ts'
+import { failureEvent, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
 
-export interface Options extends DialOptions, TargetOptions {
+export interface Options extends DialOptions, TargetOptions, RawOptions {
   target: string
   /** The message; `-` stands for stdin. */
-  text: string
+  text?: string
   identity?: string
+  /** Files and folders; `-` stands for stdin. */
+  file?: string[]
+  /** What the receiver is to call the one file. */
+  name?: string
+  resume?: boolean
 }
 
 export default async function* send(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
-  if (options.target === '-' && options.text === '-') {
-    throw new Failure('invalid_option', 'the target and the message cannot both come from stdin')
-  }
+  check(options)
   const targets = await readTargets([options.target], options)
   const [target] = targets
-  if (targets.length > 1) throw new Failure('invalid_option', `send takes one target, not ${targets.length}`)
-  const payload = await payloadOf(options.text, signal)
+  if (targets.length > 1) throw wrong(`send takes one target, not ${targets.length}`)
+  const { files, skipped } = options.file == null ? { files: [], skipped: [] } : await outgoing(options.file, options)
+  const payload = options.text == null ? null : await payloadOf(options.text, signal)
   await using node = await openNode(options)
   yield { type: 'run.start', peer_id: node.peerId }
+  yield* skipped
+  let verdict = verdictOf(targets, 1, [])
   try {
     const { connection } = yield* connect(node, target!, { ...options, identified: false }, signal)
-    for await (const event of sendItem(connection, { kind: 'message', ...payload }, signal)) {
-      yield { ...event, target: target!.text }
-    }
+    if (options.raw === true) yield* rawTo(connection, options, signal)
+    else if (payload != null) yield* sendOne(connection, { kind: 'message', ...payload }, target!, signal)
+    else verdict = yield* sendFiles(connection, files, target!, options, signal)
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     yield failureEvent(error, target!)
-    yield verdictOf(targets, 0, [error])
-    return
+    verdict = verdictOf(targets, 0, [error])
   }
-  yield verdictOf(targets, 1, [])
+  yield verdict
 }
 
-type Payload = { size: number | null; source: AsyncIterable<Uint8Array> }
+async function* sendOne(
+  connection: Connection,
+  item: Item,
+  { text }: Target,
+  signal: AbortSignal
+): AsyncGenerator<Said> {
+  for await (const event of sendItem(connection, item, signal)) yield { ...event, target: text }
+}
+
+// not within the loop below: there `await using`, as esbuild 0.28 lowers it, throws the error of the round before again
+async function* sendFile(
+  connection: Connection,
+  file: Outgoing,
+  target: Target,
+  resume: boolean,
+  signal: AbortSignal
+): AsyncGenerator<Said> {
+  await using opened = await openItem(file, resume, signal)
+  yield* sendOne(connection, opened.item, target, signal)
+}
+
+/** One after another. A file that is refused does not keep the next one from being sent; a broken connection does. */
+async function* sendFiles(
+  connection: Connection,
+  files: Outgoing[],
+  target: Target,
+  { resume = false }: Options,
+  signal: AbortSignal
+): AsyncGenerator<Said, Verdict> {
+  const failures: Failure[] = []
+  let received = 0
+  for (const file of files) {
+    try {
+      yield* sendFile(connection, file, target, resume, signal)
+      received++
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      failures.push(error)
+      const event = failureEvent(error, target)
+      yield files.length === 1 ? event : { ...event, message: `${safe(file.name)}: ${error.message}` }
+      if (connection.status !== 'open') break
+    }
+  }
+  const [only] = failures
+  const ok = received === files.length
+  const verdict = { type: 'run.summary', target: target.text, ok, sent: files.length, received } as const
+  if (only == null) return { ...verdict, exit_code: 0 }
+  return { ...verdict, exit_code: files.length === 1 ? only.exitCode : 1, reason: 'error' }
+}
+
+/** Refuses what makes no sense together, before anything is read or dialed. */
+function check(options: Options): void {
+  const { target, text, file, name, resume, protocol, raw } = options
+  const stdins = [target, text, ...(file ?? [])].filter(given => given === '-').length
+  if (raw === true) {
+    if (text != null || file != null) throw wrong('--raw sends stdin, and takes no text and no files')
+    if (target === '-') throw wrong('the target cannot come from stdin, which --raw sends')
+  } else {
+    if (text != null && file != null) throw wrong('send takes a text or files, not both')
+    if (text == null && file == null) throw wrong('there is nothing to send', 'give a text, - for stdin, or -f FILE')
+    if (protocol != null) throw wrong('--protocol needs --raw')
+  }
+  if (file == null && (name != null || resume === true)) throw wrong('--name and --resume are for files, -f FILE')
+  if (file != null && name != null && file.length > 1) throw wrong('--name is for one file')
+  if (target === '-' && text === '-') throw wrong('the target and the message cannot both come from stdin')
+  if (stdins > 1) throw wrong('stdin can be used once only')
+  checkRaw(options)
+}
+
+function wrong(message: string, hint?: string): Failure {
+  return new Failure('invalid_option', message, { hint: hint ?? 'p2pctl help send' })
+}
 
 /** Read before the dial, up to this: a receiver waits for a slow typist no longer than for any other silent peer. */
 const AHEAD_BYTES = 1 << 20
 
-async function payloadOf(text: string, signal: AbortSignal): Promise<Payload> {
+async function payloadOf(text: string, signal: AbortSignal): Promise<Pick<Item, 'size' | 'source'>> {
   if (text !== '-') {
     const bytes = Buffer.from(text)
     return { size: bytes.length, source: chunks([bytes]) }

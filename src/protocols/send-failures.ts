@@ -37,11 +37,11 @@ export function streamFailure(connection: Connection, cause: StreamError): Failu
 }
 
 /** Why no stream came of it. */
-export function unopened(connection: Connection, cause: unknown): Failure {
+export function unopened(connection: Connection, cause: unknown, protocol = SEND_PROTOCOL): Failure {
   const name = cause instanceof Error ? cause.name : ''
   if (name === 'UnsupportedProtocolError') {
     const peer = connection.remotePeer.toString()
-    return failure(connection, 'protocol_not_supported', `${peer} does not speak ${SEND_PROTOCOL}`, { cause })
+    return failure(connection, 'protocol_not_supported', `${peer} does not speak ${safe(protocol)}`, { cause })
   }
   const reset = /Reset|EOF/.test(name) && connection.status === 'open'
   return streamFailure(connection, new StreamError(reset ? 'reset' : 'closed', 'the stream was not opened', cause))

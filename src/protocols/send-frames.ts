@@ -96,6 +96,7 @@ const receiverFrame = {
 
 /** One of offer, data and end. */
 export type SenderFrame = Message<typeof senderFrame>
+export type Offer = NonNullable<SenderFrame['offer']>
 /** One of accept, ack and receipt. */
 export type ReceiverFrame = Message<typeof receiverFrame>
 /** What the receiver says at the end; what is left out stands for nothing said. */

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Event } from '../events.ts'
+import { orAbort, until } from '../flow.ts'
 import { changedItem, checkReceipt, failure, streamFailure, toHex, unopened } from './send-failures.ts'
 import {
   decodeReceiverFrame,
@@ -22,6 +23,7 @@ export { SEND_IDLE_MS, SEND_PROTOCOL } from './send-frames.ts'
 /** What `node.handle()` needs to know beside the handler. */
 export const sendHandlerOptions = { maxInboundStreams: 8, runOnLimitedConnection: true }
 
+const LIMITED_DATA_BYTES = 16_384
 const PROGRESS_EVERY_MS = 100
 const LINGER_MS = 5000
 
@@ -33,6 +35,8 @@ export interface Item {
   size: number | null
   /** Chunks of any length. It is asked for more only when there is credit to send it. */
   source: AsyncIterable<Uint8Array>
+  /** Of all of it, where it is known beforehand: then the receiver may ask for less than all, and the size is known. */
+  sha256?: Uint8Array | undefined
 }
 
 /** What both halves of the sender know. */
@@ -41,6 +45,8 @@ interface Flow {
   acked: number
   window: number
   accepted: boolean
+  /** What the receiver had before, and was not sent. */
+  offset: number
   /** All of it, once the end has been sent. */
   sha256: Uint8Array | undefined
   /** Since when the receiver is to move, by `performance.now()`. */
@@ -70,15 +76,22 @@ export async function* sendItem(
   try {
     stream = await openStream(connection, stop.signal, idleMs)
     const startedAt = performance.now()
-    const rate = (bytes: number): number => bytes / Math.max((performance.now() - startedAt) / 1000, 1e-6)
     const flow = newFlow()
+    const told = (bytes: number) => ({
+      ...(item.name !== undefined && { name: item.name }),
+      bytes,
+      total_bytes: item.size,
+      bytes_per_s: (bytes - flow.offset) / Math.max((performance.now() - startedAt) / 1000, 1e-6)
+    })
     const reader = streamReader(stream, { maxFrameBytes: MAX_RECEIVER_FRAME, maxBufferedBytes: 65_536, idleMs })
-    pump(stream, item, flow, stop.signal).catch(error => {
+    // a relay may cut it off anywhere, and only whole frames are kept to go on with
+    const dataBytes = connection.limits == null ? MAX_DATA_BYTES : LIMITED_DATA_BYTES
+    pump(stream, item, flow, dataBytes, stop.signal).catch(error => {
       // what is wrong with the stream the reader says, after what the receiver had said before
       if (error instanceof StreamError) flow.waitingSince ??= performance.now()
       else stop.abort(error)
     })
-    let told = { bytes: 0, at: startedAt }
+    let last = { bytes: 0, at: startedAt }
     for (;;) {
       const answer = await readAnswer(reader, flow, idleMs, stop.signal)
       if (answer === null) {
@@ -86,20 +99,21 @@ export async function* sendItem(
         throw failure(connection, 'stream_reset', `${peer} ended the stream before it had confirmed`)
       }
       const { accept, ack, receipt } = answer
-      if (accept !== undefined) takeAccept(flow, accept)
+      if (accept !== undefined) takeAccept(flow, accept, item)
       if (ack !== undefined) takeAck(flow, ack)
       if (receipt !== undefined) {
         checkReceipt(connection, receipt, flow.sent, flow.sha256)
         confirmed = true
         const bytes = flow.sent
         const sha256 = toHex(receipt.sha256)
-        yield { type: 'send.done', bytes, total_bytes: bytes, bytes_per_s: rate(bytes), sha256, confirmed }
+        const resumed = flow.offset > 0 && { resumed_bytes: flow.offset }
+        yield { type: 'send.done', ...told(bytes), total_bytes: bytes, sha256, confirmed, ...resumed }
         return
       }
       const now = performance.now()
-      if (flow.acked > told.bytes && now - told.at >= PROGRESS_EVERY_MS) {
-        told = { bytes: flow.acked, at: now }
-        yield { type: 'send.progress', bytes: told.bytes, total_bytes: item.size, bytes_per_s: rate(told.bytes) }
+      if (flow.acked > last.bytes && now - last.at >= PROGRESS_EVERY_MS) {
+        last = { bytes: flow.acked, at: now }
+        yield { type: 'send.progress', ...told(last.bytes) }
       }
     }
   } catch (error) {
@@ -114,49 +128,58 @@ export async function* sendItem(
   }
 }
 
-async function openStream(connection: Connection, signal: AbortSignal, idleMs: number): Promise<Stream> {
+/** A stream of its own; throws a Failure that says why there is none. */
+export async function openStream(
+  connection: Connection,
+  signal: AbortSignal,
+  idleMs = SEND_IDLE_MS,
+  protocol = SEND_PROTOCOL
+): Promise<Stream> {
   // libp2p limits the negotiation only where no signal is given (libp2p 3.3)
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(), idleMs)
   try {
-    return await connection.newStream(SEND_PROTOCOL, {
+    return await connection.newStream(protocol, {
       signal: AbortSignal.any([signal, late.signal]),
       runOnLimitedConnection: true
     })
   } catch (error) {
     signal.throwIfAborted()
     if (late.signal.aborted) throw streamFailure(connection, new StreamError('idle', 'no stream was negotiated', error))
-    throw unopened(connection, error)
+    throw unopened(connection, error, protocol)
   } finally {
     clearTimeout(timer)
   }
 }
 
 /** The writing half: as fast as the source gives, the stream takes and the credit allows. */
-async function pump(stream: Stream, item: Item, flow: Flow, signal: AbortSignal): Promise<void> {
+async function pump(stream: Stream, item: Item, flow: Flow, dataBytes: number, signal: AbortSignal): Promise<void> {
   const hash = createHash('sha256')
   const kind = item.kind === 'file' ? KIND.FILE : KIND.MESSAGE
   flow.waitingSince = performance.now()
-  await write(
-    stream,
-    encodeSenderFrame({ offer: { kind, name: item.name ?? '', size: item.size ?? undefined } }),
-    signal
-  )
+  const { name = '', size, sha256 } = item
+  const resumable = sha256 !== undefined
+  await write(stream, encodeSenderFrame({ offer: { kind, name, size: size ?? undefined, sha256, resumable } }), signal)
+  while (resumable && !flow.accepted) await change(flow, signal)
   flow.waitingSince = undefined
+  let read = 0
   for await (const chunk of until(item.source, signal)) {
-    if (item.size !== null && flow.sent + chunk.byteLength > item.size) throw changedItem(item.size, 'more')
+    // what the receiver has already is hashed and not sent
+    const skipped = Math.min(chunk.byteLength, Math.max(0, flow.offset - read))
+    read += chunk.byteLength
+    if (item.size !== null && read > item.size) throw changedItem(item.size, 'more')
     hash.update(chunk)
-    flow.waitingSince = performance.now()
-    for (let at = 0; at < chunk.byteLength; ) {
+    if (skipped < chunk.byteLength) flow.waitingSince = performance.now()
+    for (let at = skipped; at < chunk.byteLength; ) {
       const room = await credit(flow, signal)
-      const data = chunk.subarray(at, at + Math.min(room, MAX_DATA_BYTES))
+      const data = chunk.subarray(at, at + Math.min(room, dataBytes))
       at += data.byteLength
       flow.sent += data.byteLength
       await write(stream, encodeSenderFrame({ data }), signal)
     }
     flow.waitingSince = undefined
   }
-  if (item.size !== null && flow.sent !== item.size) throw changedItem(item.size, 'less')
+  if (item.size !== null && read !== item.size) throw changedItem(item.size, 'less')
   flow.sha256 = hash.digest()
   flow.waitingSince = performance.now()
   await write(stream, encodeSenderFrame({ end: { size: flow.sent, sha256: flow.sha256 } }), signal)
@@ -169,8 +192,13 @@ async function credit(flow: Flow, signal: AbortSignal): Promise<number> {
   for (;;) {
     const room = flow.acked + flow.window - flow.sent
     if (room > 0) return room
-    await orAbort(new Promise<void>(resolve => (flow.granted = resolve)), signal)
+    await change(flow, signal)
   }
+}
+
+/** Resolves when the receiver has accepted, or acknowledged. */
+async function change(flow: Flow, signal: AbortSignal): Promise<void> {
+  await orAbort(new Promise<void>(resolve => (flow.granted = resolve)), signal)
 }
 
 /** The next frame of the receiver, null after its last one. Its silence is no failure as long as our source is silent. */
@@ -194,12 +222,14 @@ async function readAnswer(
   }
 }
 
-function takeAccept(flow: Flow, accept: NonNullable<ReceiverFrame['accept']>): void {
+function takeAccept(flow: Flow, accept: NonNullable<ReceiverFrame['accept']>, item: Item): void {
   if (flow.accepted) throw new StreamError('malformed', 'it accepted twice')
-  if (accept.offset !== 0) throw new StreamError('malformed', 'it asked to resume an item that cannot be')
+  if (accept.offset > (item.sha256 === undefined ? 0 : (item.size ?? 0)))
+    throw new StreamError('malformed', 'it asked to resume an item that cannot be')
   if (accept.window < EAGER_BYTES) throw new StreamError('malformed', `a window of ${accept.window} bytes`)
   flow.accepted = true
   flow.window = accept.window
+  if (accept.offset > 0) flow.offset = flow.sent = flow.acked = accept.offset
   flow.granted()
 }
 
@@ -217,38 +247,9 @@ function newFlow(): Flow {
     acked: 0,
     window: EAGER_BYTES,
     accepted: false,
+    offset: 0,
     sha256: undefined,
     waitingSince: undefined,
     granted: () => {}
   }
-}
-
-/** The items of a source until the signal says stop, even while the source waits for something itself. */
-async function* until<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const items = source[Symbol.asyncIterator]()
-  let ended = false
-  try {
-    for (;;) {
-      const next = await orAbort(items.next(), signal)
-      ended = next.done === true
-      if (next.done === true) return
-      yield next.value
-    }
-  } catch (error) {
-    ended ||= !signal.aborted
-    throw error
-  } finally {
-    // not awaited: a source that waits for stdin may never come back
-    if (!ended) Promise.resolve(items.return?.()).catch(() => {})
-  }
-}
-
-/** Takes its listener away after each wait, so that a long run does not collect them. */
-function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const interrupt = (): void => reject(signal.reason)
-    if (signal.aborted) return interrupt()
-    signal.addEventListener('abort', interrupt, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', interrupt))
-  })
 }

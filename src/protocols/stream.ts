@@ -41,6 +41,8 @@ export interface StreamReader {
   read(signal?: AbortSignal): Promise<Uint8Array | null>
   /** The next `bytes` bytes, unframed. null once the peer has ended its side and nothing is left. */
   readExactly(bytes: number, signal?: AbortSignal): Promise<Uint8Array | null>
+  /** What has come, as soon as it is a byte at least. null once the peer has ended its side and nothing is left. */
+  readSome(signal?: AbortSignal): Promise<Uint8Array | null>
   /** Puts bytes back in front of what has not been read. */
   unread(bytes: Uint8Array): void
   /** How many bytes have come and were not read. */
@@ -197,6 +199,7 @@ export function streamReader(stream: Stream, options: ReaderOptions = {}): Strea
   return {
     read: signal => next(takeFrame, signal),
     readExactly: (bytes, signal) => next(() => (end - start >= bytes ? take(bytes) : undefined), signal),
+    readSome: signal => next(() => (end > start ? take(end - start) : undefined), signal),
     unread: bytes => {
       const rest = buffer.slice(start, end)
       start = 0

@@ -1,7 +1,7 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Event, EventType } from '../events.ts'
 import { safe } from '../safe.ts'
-import { clock, duration, shortId } from './format.ts'
+import { bytes, clock, duration, shortId } from './format.ts'
 import type { Screen } from './screen.ts'
 
 type Handlers = { [T in EventType]?: (event: Event<T>, at: Date) => void }
@@ -14,9 +14,11 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
   const dialed = new Set<string>()
   /** Connections that are shown once the peer has said what it is. */
   const arriving = new Map<string, Event<'connection.open'>[]>()
-  const log = (at: Date, mark: string, peerId: string, rest: string): void => {
-    if (!quiet) out.line(`${chalk.dim(clock(at))} ${mark}${shortId(peerId, live)}  ${rest}`)
+  const note = (at: Date, text: string): void => {
+    if (!quiet) out.line(`${chalk.dim(clock(at))} ${text}`)
   }
+  const log = (at: Date, mark: string, peerId: string, rest: string): void =>
+    note(at, `${mark}${shortId(peerId, live)}  ${rest}`)
   const arrived = (peerId: string, agent: string | null, at: Date): void => {
     for (const { direction, remote_addr, security, muxer, limited } of arriving.get(peerId) ?? []) {
       const how = [security, muxer, limited ? 'limited' : null].filter(part => part != null).join(' ')
@@ -58,6 +60,19 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
           ? `${event.bytes} bytes, not text: ${safe(event.base64 ?? '', 120)}`
           : safe(event.text.replace(/\n$/, ''), 4096)
       out.line(`${chalk.dim(clock(at))} ${chalk.cyan('message')} from ${shortId(event.peer_id, live)}: ${text}`)
+    },
+    'file.received': ({ peer_id, path, bytes: count, sha256 }, at) => {
+      const what = `${safe(path, 1024)}  ${bytes(count)}, sha256 ${sha256.slice(0, 12)}…`
+      out.line(`${chalk.dim(clock(at))} ${chalk.cyan('file')} from ${shortId(peer_id, live)}: ${what}`)
+    },
+    'file.refused': ({ peer_id, name, reason }, at) =>
+      note(at, `${chalk.yellow('refused')} ${safe(name)} from ${shortId(peer_id, live)}: ${safe(reason)}`),
+    'stream.open': ({ peer_id, protocol }, at) =>
+      note(at, `${chalk.cyan('stream')} ${safe(protocol)} from ${shortId(peer_id, live)}`),
+    'stream.close': ({ peer_id, protocol, in_bytes, out_bytes, exit_code, error }, at) => {
+      const code = exit_code == null ? '' : `, exit code ${exit_code}`
+      const how = `${bytes(in_bytes)} in, ${bytes(out_bytes)} out${code}${error == null ? '' : `, ${safe(error)}`}`
+      note(at, `${chalk.dim('ended')}  ${safe(protocol)} from ${shortId(peer_id, live)}: ${how}`)
     }
   }
 }

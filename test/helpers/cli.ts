@@ -30,8 +30,8 @@ export interface Result {
 
 export interface RunOptions {
   env?: Record<string, string>
-  /** What stdin gives before it ends; without it stdin is empty. */
-  stdin?: string | Uint8Array
+  /** What stdin gives before it ends; without it stdin is empty, with null it stays open. */
+  stdin?: string | Uint8Array | null
   cwd?: string
   /** A hard end for a test that hangs. */
   timeoutMs?: number
@@ -73,7 +73,7 @@ export function start(args: string[], options: RunOptions = {}): Running {
   })
   const stderr = text(child.stderr)
   child.stdin.on('error', () => {})
-  child.stdin.end(options.stdin)
+  if (options.stdin !== null) child.stdin.end(options.stdin)
   const json = args.includes('--json')
   const done = once(child, 'close').then(async ([code, signal]): Promise<Result> => {
     ended = true

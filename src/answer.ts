@@ -1,0 +1,173 @@
+/** `listen --protocol ID`: what answers there is stdin and stdout, an echo, or a process for each stream. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fstatSync } from 'node:fs'
+import type { Connection, Stream } from '@libp2p/interface'
+import { Failure } from './errors.ts'
+import type { Event } from './events.ts'
+import type { Node } from './node.ts'
+import { barrier, endOur, giveAll, takeAll, whileOpen } from './protocols/pipe.ts'
+import { finish, StreamError, write } from './protocols/stream.ts'
+import { checkRaw, type RawOptions, rawOn } from './raw.ts'
+import { safe } from './safe.ts'
+
+export interface AnswerOptions extends RawOptions {
+  echo?: boolean
+  /** A command line for sh. */
+  exec?: string
+}
+
+interface Answer {
+  /** Resolves when a stream of --raw, of which there is one, has ended and said so; with how, if not in order. */
+  over: Promise<StreamError | null>
+}
+
+type Said = (event: Event<'stream.open' | 'stream.close'>) => Promise<void>
+type Counts = { in_bytes: number; out_bytes: number; exit_code?: number | null; error?: StreamError | null }
+
+/** Streams that are answered at once; each may be a process. */
+const MAX_STREAMS = 32
+const LINGER_BYTES = 1 << 22
+const LINGER_MS = 5000
+
+/** Refuses what makes no sense together. */
+export function checkAnswer(options: AnswerOptions): void {
+  const { protocol, raw, echo, exec } = options
+  checkRaw(options)
+  const ways = [raw === true, echo === true, exec != null].filter(Boolean).length
+  if (ways > 1) throw wrong('--raw, --echo and --exec answer the same streams: choose one')
+  if (ways === 1 && protocol == null) throw wrong(`${echo === true ? '--echo' : '--exec'} needs --protocol ID`)
+  if (ways === 0 && protocol != null) throw wrong('--protocol needs --raw, --echo or --exec CMD to answer it')
+  if (exec === '') throw wrong('--exec needs a command')
+}
+
+function wrong(message: string): Failure {
+  return new Failure('invalid_option', message, { hint: 'p2pctl help listen' })
+}
+
+/** Answers the streams of the protocol from now on, until the signal. */
+export async function answer(node: Node, options: AnswerOptions, said: Said, signal: AbortSignal): Promise<Answer> {
+  const protocol = options.protocol!
+  const over = Promise.withResolvers<StreamError | null>()
+  const most = options.raw === true ? 1 : MAX_STREAMS
+  let count = 0
+  const handler = async (stream: Stream, connection: Connection): Promise<void> => {
+    if (count >= most || signal.aborted) return stream.abort(new Error('too many streams at once'))
+    count++
+    const about = { peer_id: connection.remotePeer.toString(), protocol }
+    const startedAt = performance.now()
+    // told and not waited for: what comes meanwhile has to find its reader
+    void said({ type: 'stream.open', ...about })
+    const { error = null, ...counts } = await one(stream, connection, options, signal)
+    const duration_ms = performance.now() - startedAt
+    const ending = said({ type: 'stream.close', ...about, ...counts, duration_ms, error: error?.message ?? null })
+    if (options.raw !== true) {
+      count--
+      return await ending
+    }
+    if (error == null) await barrier(connection, signal)
+    await ending
+    over.resolve(error)
+  }
+  try {
+    const limits = { maxInboundStreams: MAX_STREAMS, runOnLimitedConnection: true }
+    await node.libp2p.handle(protocol, handler, limits)
+  } catch (cause) {
+    throw new Failure('invalid_option', `${safe(protocol)} is spoken by listen itself`, {
+      hint: 'choose another protocol ID',
+      cause
+    })
+  }
+  return { over: over.promise }
+}
+
+async function one(
+  stream: Stream,
+  connection: Connection,
+  options: AnswerOptions,
+  signal: AbortSignal
+): Promise<Counts> {
+  if (options.raw === true) {
+    // a terminal has no end of its own, and whoever types has nobody to type to
+    const all = process.stdin.isTTY !== true || fstatSync(0).isFile()
+    const { counts, error } = await rawOn(stream, options, { all, first: false }, signal)
+    return { ...counts, error }
+  }
+  const counts: Counts = { in_bytes: 0, out_bytes: 0 }
+  try {
+    if (options.exec == null) await echo(stream, counts, signal)
+    else await run(options.exec, stream, connection, counts, signal)
+    await finish(stream, LINGER_BYTES, LINGER_MS)
+  } catch (cause) {
+    const error = cause instanceof StreamError ? cause : new StreamError('closed', 'listen was stopped', cause)
+    stream.abort(error)
+    counts.error = error
+  }
+  return counts
+}
+
+async function echo(stream: Stream, counts: Counts, signal: AbortSignal): Promise<void> {
+  const open = whileOpen(stream, signal)
+  const taker = async (bytes: Uint8Array): Promise<void> => {
+    counts.in_bytes += bytes.byteLength
+    await write(stream, bytes, open)
+    counts.out_bytes += bytes.byteLength
+  }
+  await takeAll(stream, taker, false, signal)
+  await endOur(stream)
+}
+
+/** One process, its stdin and stdout joined with the stream. It and what it has started do not outlive the stream. */
+async function run(
+  command: string,
+  stream: Stream,
+  { remotePeer, remoteAddr }: Connection,
+  counts: Counts,
+  signal: AbortSignal
+): Promise<void> {
+  const child = spawn('sh', ['-c', command], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    // a group of its own, which can be ended as a whole
+    detached: true,
+    env: { ...process.env, P2PCTL_PEER_ID: remotePeer.toString(), P2PCTL_REMOTE_ADDR: remoteAddr.toString() }
+  })
+  const exited = once(child, 'exit').catch(() => [null])
+  const kill = (): void => {
+    try {
+      if (child.pid != null) process.kill(-child.pid, 'SIGKILL')
+    } catch {
+      // all of it has ended
+    }
+  }
+  // one that reads no more, or could not be started, takes nothing; its end tells
+  child.stdin.on('error', () => {})
+  const open = whileOpen(stream, signal)
+  open.addEventListener('abort', kill, { once: true })
+  const source = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const bytes of child.stdout) {
+      counts.out_bytes += bytes.byteLength
+      yield bytes
+    }
+  }
+  const taking = takeAll(
+    stream,
+    bytes => {
+      counts.in_bytes += bytes.byteLength
+      if (!child.stdin.writable) return undefined
+      // called also where it fails
+      return new Promise(resolve => child.stdin.write(bytes, resolve))
+    },
+    false,
+    open
+  ).then(() => child.stdin.end())
+  // a peer that went away ends the giving as well
+  taking.catch(kill)
+  try {
+    await giveAll(stream, source(), open)
+    counts.exit_code = (await exited)[0]
+    if (child.pid == null) throw new StreamError('closed', 'the command could not be started')
+  } finally {
+    open.removeEventListener('abort', kill)
+    kill()
+  }
+}

@@ -1,12 +1,13 @@
+import type { Socket } from 'node:net'
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf, relayPart, transportOf } from './addr.ts'
+import { lookUp } from './addresses.ts'
 import { classifyDial, type Verdict } from './classify.ts'
 import { codes, Failure } from './errors.ts'
 import type { Event } from './events.ts'
 import type { Node } from './node.ts'
 import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
-import { resolveAddr } from './resolve.ts'
 import { safe } from './safe.ts'
 import type { Target } from './targets.ts'
 import { newTrace, type Trace, traceDial } from './trace.ts'
@@ -33,9 +34,11 @@ export interface Connected {
   totalMs: number
   /** Null where it was not asked for, or the peer does not speak identify. */
   identity: Identity | null
+  /** What it runs on: null through a relay. */
+  socket: Socket | null
 }
 
-interface Attempt {
+export interface Attempt {
   event: Event<'dial.attempt'>
   connected: Connected | null
   failure: Failure | null
@@ -54,17 +57,7 @@ export async function* connect(
   options: DialOptions & { identified: boolean },
   signal: AbortSignal
 ): AsyncGenerator<DialEvent, Connected> {
-  const startedAt = performance.now()
-  const { ipv4, ipv6, dns, timeout: timeoutMs } = options
-  const family = ipv4 === ipv6 ? undefined : ipv4 === true ? 4 : 6
-  const lookups = resolveAddr(target.addr, { dns, family, timeoutMs }, signal)
-  let resolveMs: number | null = null
-  let step = await lookups.next()
-  for (; step.done !== true; step = await lookups.next()) {
-    yield { ...step.value, target: target.text }
-    resolveMs = performance.now() - startedAt
-  }
-  const resolved = step.value
+  const { addrs: resolved, resolveMs } = yield* lookUp(target, options, signal)
   const addrs = resolved.filter(addr => options.transport?.includes(transportOf(addr) ?? '') ?? true)
   if (addrs.length === 0) {
     throw new Failure('no_addresses', `cannot dial ${labelOf(target)}: no address is left of ${resolved.length}`, {
@@ -104,7 +97,8 @@ export function openEvent(connection: Connection): Event<'connection.open'> {
   }
 }
 
-async function attempt(
+/** Dials one address, and says what became of it; throws only when the run is stopped. */
+export async function attempt(
   node: Node,
   target: Target,
   addr: Multiaddr,
@@ -164,7 +158,14 @@ async function attempt(
     connected:
       connection == null || verdict != null
         ? null
-        : { connection, peerId: connection.remotePeer.toString(), addr: text, totalMs, identity },
+        : {
+            connection,
+            peerId: connection.remotePeer.toString(),
+            addr: text,
+            totalMs,
+            identity,
+            socket: trace.socket ?? null
+          },
     failure: verdict == null ? null : failureOf(target, text, verdict)
   }
 }
@@ -277,12 +278,12 @@ function failureOf(target: Target, addr: string, verdict: Verdict): Failure {
 const order = ['resolve', 'connect', 'relay', 'security', 'muxer', 'identify'] as const
 
 /** Of several addresses, the one whose failure says most about the peer: the one that came furthest. */
-function furthest(failures: Failure[]): Failure {
+export function furthest(failures: Failure[]): Failure {
   const rank = (failure: Failure): number => order.indexOf(failure.phase as (typeof order)[number])
   return failures.reduce((best, failure) => (rank(failure) > rank(best) ? failure : best))
 }
 
-function labelOf(target: Target): string {
+export function labelOf(target: Target): string {
   return target.peerId ?? safe(target.text)
 }
 

@@ -6,6 +6,7 @@ import { type View, viewOf } from './screen.ts'
 export function writeOutView(format: string): View {
   return viewOf(({ out }) => {
     const attempts: Event<'dial.attempt'>[] = []
+    const targets: (string | undefined)[] = []
     const identities = new Map<Event<'dial.attempt'>, Event<'peer.identify'>>()
     return {
       'dial.attempt': event => {
@@ -17,8 +18,15 @@ export function writeOutView(format: string): View {
         )
         if (asked != null) identities.set(asked, event)
       },
+      'dial.target': ({ target }) => {
+        targets.push(target)
+      },
       'run.summary': summary => {
-        const filled = (attempts.length === 0 ? [null] : attempts).map(attempt =>
+        // nothing was dialed, and nothing will be
+        if (summary.exit_code === 2 && attempts.length === 0) return
+        const place = ({ target, number = 0 }: Event<'dial.attempt'>): number => targets.indexOf(target) * 1e6 + number
+        const ordered = targets.length === 0 ? attempts : attempts.toSorted((a, b) => place(a) - place(b))
+        const filled = (attempts.length === 0 ? [null] : ordered).map(attempt =>
           writeOut(format, { attempt, identity: attempt == null ? null : (identities.get(attempt) ?? null), summary })
         )
         const text = filled.join('')

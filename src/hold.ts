@@ -22,14 +22,15 @@ export async function* hold(
   const timer = setTimeout(over.resolve, ms, { by: 'local', reason: 'held as long as was asked for' })
   const onAbort = (): void => over.resolve({ by: 'local', reason: 'interrupted' })
   signal.addEventListener('abort', onAbort)
-  // the socket knows more than libp2p 3.3 tells: a reset and a close are the same to it
-  socket?.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
-    over.resolve({ by: network.includes(code) ? 'network' : 'remote', reason: safe(code) })
-  })
-  socket?.once('end', () => over.resolve({ by: 'remote', reason: 'closed' }))
+  const onError = (error: NodeJS.ErrnoException): void => {
+    const { code = '', message } = error
+    over.resolve({ by: network.includes(code) ? 'network' : 'remote', reason: safe(code || message, 120) })
+  }
+  // behind a WebSocket libp2p 3.3 tells no reset from a close
+  socket?.once('error', onError)
   const onClose = ({ error }: { error?: Error | undefined }): void => {
-    const why = connection.limits == null ? 'closed' : 'the relay ended the circuit'
-    over.resolve({ by: 'remote', reason: error == null ? why : `${why}: ${safe(error.message, 120)}` })
+    if (error != null) onError(error)
+    else over.resolve({ by: 'remote', reason: connection.limits == null ? 'closed' : 'the circuit was ended' })
   }
   connection.addEventListener('close', onClose)
   if (connection.status !== 'open') onClose({})
@@ -39,6 +40,7 @@ export async function* hold(
   const durationMs = performance.now() - startedAt
   clearTimeout(timer)
   signal.removeEventListener('abort', onAbort)
+  socket?.off('error', onError)
   connection.removeEventListener('close', onClose)
   yield { type: 'connection.close', target, peer_id: peerId, remote_addr: addr, duration_ms: durationMs, ...ended }
   if (ended.by === 'local') return signal.throwIfAborted()

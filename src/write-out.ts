@@ -61,7 +61,6 @@ export function writeOut(format: string, dialed: Dialed): string {
 }
 
 function shown(value: Value): string {
-  if (value == null || value === '') return '-'
   if (typeof value === 'number') return String(Math.round(value * 1000) / 1000)
-  return safe(String(value), 4096)
+  return safe(String(value ?? ''), 4096) || '-'
 }

@@ -50,7 +50,13 @@ describe('dial --each', patient, () => {
     const error = one(said, 'error')
     assert.deepEqual([error.code, error.exit_code], ['connection_refused', 1])
     assert.match(error.message, /^1 of 3 addresses of \/dnsaddr\/example\.test do not work$/)
-    assert.deepEqual(one(said, 'run.summary'), { type: 'run.summary', ok: false, exit_code: 1, target, reason: 'error' })
+    assert.deepEqual(one(said, 'run.summary'), {
+      type: 'run.summary',
+      ok: false,
+      exit_code: 1,
+      target,
+      reason: 'error'
+    })
   })
 
   test('what this machine cannot dial does not count, and --any is content with one that works', async () => {
@@ -102,7 +108,10 @@ describe('dial --each', patient, () => {
       most = Math.max(most, ++open)
     })
     all.addEventListener('connection:close', () => open--)
-    const said = await run(targets.map(addr => addr.replace(/\d+$/, port!)), { concurrency: 2 })
+    const said = await run(
+      targets.map(addr => addr.replace(/\d+$/, port!)),
+      { concurrency: 2 }
+    )
     assert.deepEqual(one(said, 'run.summary'), { type: 'run.summary', ok: true, exit_code: 0 })
     assert.equal(peers.size, 6)
     assert.ok(most <= 2, `${most} at once`)
@@ -112,7 +121,10 @@ describe('dial --each', patient, () => {
     await using peer = await plainNode()
     await using dns = await startDns({})
     const said = await run(['/dns4/nowhere.test/tcp/1', addrOf(peer)], { dns: dns.address })
-    assert.deepEqual(only(said, 'dial.target').map(({ ok }) => ok), [false, true])
+    assert.deepEqual(
+      only(said, 'dial.target').map(({ ok }) => ok),
+      [false, true]
+    )
     assert.equal(one(said, 'error').code, 'dns_not_found')
     assert.equal(one(said, 'run.summary').exit_code, 1)
   })

@@ -54,10 +54,7 @@ describe('dial, what is expected', patient, () => {
     await using peer = await plainNode()
     const said = await run(addrOf(peer).replace(/\/p2p.*/, ''), { expectPeer: ID, expectAgent: 'kubo' })
     const [first] = only(said, 'error')
-    assert.deepEqual(
-      [first!.code, first!.expected, first!.actual],
-      ['peer_id_mismatch', ID, peer.peerId.toString()]
-    )
+    assert.deepEqual([first!.code, first!.expected, first!.actual], ['peer_id_mismatch', ID, peer.peerId.toString()])
     assert.equal(one(said, 'run.summary').exit_code, 5)
   })
 
@@ -78,7 +75,7 @@ describe('dial, what is expected', patient, () => {
 
   test('a pattern that backtracks without end on what a peer sends does not hold the run', async () => {
     await using peer = await plainNode({ libp2p: { nodeInfo: { userAgent: `${'a'.repeat(5000)}!` } } })
-    const said = await run(addrOf(peer), { expectAgent: '/^(a+)+$/' })
+    const said = await run(addrOf(peer), { expectAgent: '/^(a+)+b/' })
     const { code, actual } = one(said, 'error')
     assert.deepEqual([code, actual], ['assertion_failed', 'a'.repeat(256)])
   })
@@ -117,7 +114,7 @@ describe('dial --hold', patient, () => {
 
   for (const [name, cut, reason] of [
     ['a reset', (socket: Socket) => socket.resetAndDestroy(), /^ECONNRESET$/],
-    ['an end', (socket: Socket) => socket.destroy(), /^closed$/]
+    ['an end', (socket: Socket) => socket.end(), /^closed$/]
   ] as const) {
     test(`${name} from the other side is told by whom and why, and is a failure`, async () => {
       await using peer = await plainNode()
@@ -159,7 +156,10 @@ describe('--write-out', () => {
 
   test('fields, escapes and the rest of the text', () => {
     const format = 'to %{target}\\t100%% %{exit_code} %{agent_version} \\\\n\\n'
-    assert.equal(writeOut(format, { attempt: null, identity: null, summary }), 'to /ip4/127.0.0.1/tcp/1\t100% 0 - \\n\n')
+    assert.equal(
+      writeOut(format, { attempt: null, identity: null, summary }),
+      'to /ip4/127.0.0.1/tcp/1\t100% 0 - \\n\n'
+    )
   })
 
   test('what a peer says is escaped', () => {

@@ -263,7 +263,7 @@ function verdictOf(failure: Failure, timedOut: boolean): Verdict {
     says: timedOut ? `timed out in the ${phase} phase` : failure.message,
     ...(failure.expected != null && { expected: failure.expected }),
     ...(failure.actual != null && { actual: failure.actual }),
-    ...(failure.hint !== codes[failure.code].hint && { hint: failure.hint })
+    ...(!timedOut && failure.hint !== codes[failure.code].hint && { hint: failure.hint })
   }
 }
 

@@ -41,6 +41,8 @@ const phases = [
   'transfer'
 ] as const
 
+const sides = ['local', 'remote', 'network'] as const
+
 const peer = {
   peer_id: 'string',
   addrs: 'string[]',
@@ -126,13 +128,7 @@ export const events = {
   ],
   'connection.close': [
     'a connection ended; by whom and why, where it was held and watched',
-    {
-      peer_id: 'string',
-      remote_addr: 'string',
-      duration_ms: 'number',
-      'by?': ['local', 'remote', 'network'],
-      'reason?': 'string'
-    }
+    { peer_id: 'string', remote_addr: 'string', duration_ms: 'number', 'by?': sides, 'reason?': 'string' }
   ],
   'peer.identify': [
     'what a peer says of itself in identify, and whether its signed peer record is truly its own',

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import dial, { type Options } from '../src/commands/dial.ts'
 import type { Said } from '../src/events.ts'
-import { unknownFields, writeOut } from '../src/write-out.ts'
+import { writeOutFields } from '../src/cli/dial.ts'
+import { fields, writeOut } from '../src/views/write-out.ts'
+import { run as cli } from './helpers/cli.ts'
 import { begin, collect, failureOf, one, only } from './helpers/collect.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { startRelay } from './helpers/relay.ts'
@@ -65,8 +67,7 @@ describe('dial, what is expected', patient, () => {
       { expectAgent: '/a/zz' },
       { expectObserved: '203.0.113.0/33' },
       { expectObserved: 'example.org' },
-      { expectObserved: '/ip4/1.2.3' },
-      { writeOut: '%{addr} %{bogus}' }
+      { expectObserved: '/ip4/1.2.3' }
     ]
     for (const options of wrong) {
       assert.equal((await failureOf(run('/ip4/127.0.0.1/tcp/1', options))).exitCode, 2, JSON.stringify(options))
@@ -181,7 +182,16 @@ describe('--write-out', () => {
     assert.equal(said, 'evil\\x1b[2J\\n /a,/b\\t -')
   })
 
-  test('a field that there is not is found', () => {
-    assert.deepEqual(unknownFields('%{addr} %{constructor} %{} %%{nope} %'), ['constructor', ''])
+  test('the help lists every field', () => {
+    assert.deepEqual(writeOutFields.toSorted(), Object.keys(fields).toSorted())
+  })
+
+  test('a field that there is not is wrong use, and what has none is printed as it is', async () => {
+    const { code, stderr } = await cli(['dial', '/ip4/127.0.0.1/tcp/1', '--write-out', '%{addr} %{constructor}'])
+    assert.equal(code, 2)
+    assert.match(stderr, /there is no field "constructor"/)
+    await using peer = await plainNode()
+    const { stdout } = await cli(['dial', addrOf(peer), '--write-out', '%%{x}\\t%{transport} %{ok}\\n'])
+    assert.equal(stdout, '%{x}\ttcp true\n')
   })
 })

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runs } from './calls.ts'
 import { common, dialing, examples, TARGET } from './options.ts'
 import { count, duration, words } from './parse.ts'
@@ -18,7 +18,11 @@ export function declareDial(command: Command): Command {
     .addOption(
       new Option('--hold <dur>', 'keep the connection this long, and say who ended it and why').argParser(duration)
     )
-    .option('--write-out <format>', 'print these fields instead, as %{total_ms}; the list is below')
+    .addOption(
+      new Option('--write-out <format>', 'print these fields instead, as %{total_ms}; the list is below').argParser(
+        format
+      )
+    )
     .optionsGroup('Expecting, else exit code 1:')
     .option('--expect-peer <id>', 'this peer answers, else exit code 5')
     .option('--expect-agent <text>', 'its agent version has this in it, or matches this /regex/')
@@ -42,15 +46,30 @@ export function declareDial(command: Command): Command {
     )
 }
 
+/** What --write-out can print, in the lines of the help. */
+const fieldLines = [
+  'target addr transport scope ok skipped stale number of peer_id',
+  'resolve_ms connect_ms security_ms muxer_ms identify_ms total_ms',
+  'security muxer limited error_code error_phase error_message',
+  'agent_version protocol_version observed_addr listen_addrs protocols',
+  'signed_record_valid exit_code reason'
+]
+export const writeOutFields = fieldLines.join(' ').split(' ')
+
 const FIELDS = `
 Fields of --write-out, once for each address that was dialed, - where there is
 none; \\n and \\t are a new line and a tab:
-  target addr transport scope ok skipped stale number of peer_id
-  resolve_ms connect_ms security_ms muxer_ms identify_ms total_ms
-  security muxer limited error_code error_phase error_message
-  agent_version protocol_version observed_addr listen_addrs protocols
-  signed_record_valid exit_code reason
+${fieldLines.map(line => `  ${line}`).join('\n')}
 `
+
+/** A format of --write-out, which names no field that there is not. */
+function format(text: string): string {
+  const unknown = [...text.matchAll(/%%|%\{([^}]*)\}/g)].find(
+    ([, name]) => name != null && !writeOutFields.includes(name)
+  )
+  if (unknown == null) return text
+  throw new InvalidArgumentError(`there is no field "${unknown[1]}".`)
+}
 
 const EXAMPLES = [
   'dial /ip4/127.0.0.1/tcp/4001',
@@ -58,6 +77,6 @@ const EXAMPLES = [
   'dial /ip4/127.0.0.1/tcp/4001 --protocol /ipfs/ping/1.0.0',
   'dial --each --any /dnsaddr/bootstrap.libp2p.io',
   'dial --announced /ip4/127.0.0.1/tcp/4001',
-  'dial /ip4/127.0.0.1/tcp/4001 --expect-agent /p2pctl/i --max-total 5s',
+  'dial /ip4/127.0.0.1/tcp/4001 --expect-transport tcp --max-total 5s',
   "dial /ip4/127.0.0.1/tcp/4001 --write-out '%{addr}\\t%{total_ms}\\n'"
 ]

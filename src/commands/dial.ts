@@ -8,7 +8,6 @@ import { hold } from '../hold.ts'
 import { type Node, openNode } from '../node.ts'
 import { safe } from '../safe.ts'
 import { failureEvent, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
-import { unknownFields } from '../write-out.ts'
 
 export interface Options extends Omit<EachOptions, 'concurrency'>, TargetOptions {
   target: string[]
@@ -19,7 +18,6 @@ export interface Options extends Omit<EachOptions, 'concurrency'>, TargetOptions
   /** Every address on its own. */
   each?: boolean
   concurrency?: number
-  writeOut?: string
 }
 
 /** Nodes at once, each with a handshake to compute: more would measure this machine. */
@@ -57,12 +55,6 @@ export default async function* dial(options: Options, signal: AbortSignal): Asyn
 
 function refuseNonsense(options: Options): void {
   const many = options.each === true || options.announced === true
-  const [unknown] = options.writeOut == null ? [] : unknownFields(options.writeOut)
-  if (unknown != null) {
-    throw new Failure('invalid_option', `--write-out: there is no field "${safe(unknown)}"`, {
-      hint: 'p2pctl dial --help lists the fields'
-    })
-  }
   if (many && (options.hold != null || options.protocol != null)) {
     const option = options.hold == null ? '--protocol' : '--hold'
     throw new Failure('invalid_option', `${option} is for one connection, and --each and --announced make many`, {

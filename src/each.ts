@@ -12,6 +12,7 @@ import { identityEvent } from './protocols/identify.ts'
 import { whyNotFromHere } from './reach.ts'
 import { safe } from './safe.ts'
 import { failureEvent, type Target, verdictOf } from './targets.ts'
+import { transportFor } from './transports.ts'
 
 export interface EachOptions extends DialOptions, ExpectOptions {
   identity?: string
@@ -60,6 +61,7 @@ export async function* dialEach(targets: Target[], options: EachOptions, signal:
     options.concurrency
   )
   const jobs = plans.flatMap(plan => plan.jobs)
+  await warmUp(jobs, options)
   yield* merge(
     jobs.map(job => dialOne(job, options, expectations, signal)),
     options.concurrency
@@ -126,6 +128,14 @@ async function* addJobs(
     const skipped = whyNotFromHere(found, { transport: options.transport, announcedOver })
     plan.jobs.push({ plan, addr: found, resolveMs, skipped, lost: null, failures: [], done: skipped != null })
   }
+}
+
+/** Reads our own code before any clock runs: with many dials at once, the first would be charged for it. */
+async function warmUp(jobs: Job[], options: EachOptions): Promise<void> {
+  const kinds = new Set(jobs.filter(({ done }) => !done).map(({ addr }) => transportFor(transportOf(addr))))
+  if (kinds.size === 0) return
+  await using node = await openNode(options)
+  for (const name of kinds) if (name != null) await node.use(name)
 }
 
 async function* dialOne(

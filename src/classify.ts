@@ -57,12 +57,7 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean): V
   const status = /failed to connect via relay with status (\w+)/.exec(text)?.[1]
   if (status != null) return classifyRelayStatus(status)
   if (name === 'InvalidPeerIdError') return says('dial_self', 'security')
-  if (trace.stranger != null) {
-    return {
-      ...says('security_failed', phase, trace.stranger),
-      hint: 'the port belongs to something else: ask the peer for its current address'
-    }
-  }
+  if (trace.stranger != null) return classifyStranger(trace.stranger, phase)
   if (timedOut) return timeout(phase, trace)
   if (name === 'TransportUnavailableError') return says('no_transport', 'connect')
   if (phase === 'connect') return classifyConnect(error, trace)
@@ -103,6 +98,12 @@ function timeout(phase: Phase, trace: Trace): Verdict {
         ? mute
         : 'it began to speak libp2p and then stopped: it may be stuck or overloaded, look at its log'
   }
+}
+
+/** Something answered that is not libp2p. */
+export function classifyStranger(answered: string, phase: Phase): Verdict {
+  const hint = 'the port belongs to something else: ask the peer for its current address'
+  return { ...says('security_failed', phase, answered), hint }
 }
 
 /** A status of circuit relay v2, other than OK, as a failure. */

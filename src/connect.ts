@@ -3,12 +3,14 @@ import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf, relayPart, transportOf } from './addr.ts'
 import { lookUp } from './addresses.ts'
-import { classifyDial, type Verdict } from './classify.ts'
+import { classifyDial, classifyStranger, type Verdict } from './classify.ts'
 import { codes, Failure } from './errors.ts'
 import type { Event } from './events.ts'
 import type { Node } from './node.ts'
 import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
+import { ipOf } from './reach.ts'
 import { safe } from './safe.ts'
+import { askStranger } from './stranger.ts'
 import type { Target } from './targets.ts'
 import { newTrace, type Trace, traceDial } from './trace.ts'
 import { transportFor } from './transports.ts'
@@ -116,6 +118,7 @@ export async function attempt(
   let verdict: Verdict | null = null
   let doneAt = 0
   let identifiedAt: number | undefined
+  let endedAt: number | undefined
   try {
     connection = await dial(node, addr, trace, options, signal)
     doneAt = performance.now()
@@ -128,8 +131,23 @@ export async function attempt(
     connection?.abort(error instanceof Error ? error : new Error(String(error)))
     verdict = error instanceof Failure ? verdictOf(error, limit.passed) : classifyDial(error, trace, limit.passed)
     doneAt ||= performance.now()
+    endedAt = performance.now()
+    const ip = transportOf(addr) === 'tcp' ? ipOf(addr) : null
+    if (
+      ip != null &&
+      verdict.code === 'connection_reset' &&
+      verdict.phase === 'security' &&
+      trace.receivedBytes === 0
+    ) {
+      const answered = await askStranger(
+        ip,
+        Number(addr.getComponents().find(({ name }) => name === 'tcp')!.value),
+        signal
+      )
+      if (answered != null) verdict = classifyStranger(answered, 'security')
+    }
   }
-  const totalMs = performance.now() - trace.startedAt + (resolveMs ?? 0)
+  const totalMs = (endedAt ?? performance.now()) - trace.startedAt + (resolveMs ?? 0)
   const security = connection == null ? null : nameOf(connection.encryption)
   const muxer = connection == null ? null : nameOf(connection.multiplexer)
   const text = addr.toString()

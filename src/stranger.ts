@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { safe } from './safe.ts'
 
 /** How others begin, on a connection where they were greeted in multistream-select. */
@@ -31,4 +32,21 @@ export function strangerIn(bytes: Uint8Array, opening: boolean): string | undefi
   if (name == null) return undefined
   const banner = /^[\x20-\x7e]{3,}/.exec(text)?.[0]
   return `${name} answered${banner == null ? '' : ` (${safe(banner.trim(), 80)})`}`
+}
+
+const ASK_MS = 1000
+
+/**
+ * Asks once more, on a connection of its own, with one greeting and nothing behind it. A server that answers it and resets
+ * (as HTTP servers do) is not heard on the first: libp2p's next write fails before Node has read the answer (Node 24).
+ */
+export async function askStranger(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
+  const answer = Promise.withResolvers<string | undefined>()
+  const socket = connect({ host, port, signal, timeout: ASK_MS })
+  socket.once('connect', () => socket.write('\x13/multistream/1.0.0\n'))
+  socket.once('data', bytes => answer.resolve(strangerIn(bytes, false)))
+  for (const end of ['error', 'close', 'timeout'] as const) socket.on(end, () => answer.resolve(undefined))
+  const stranger = await answer.promise
+  socket.destroy()
+  return stranger
 }

@@ -64,6 +64,17 @@ describe('dial, something else there', patient, () => {
     assert.match(message, /an HTTP server answered \(HTTP\/1\.1 400 Bad Request\)$/)
   })
 
+  test('a server that answers and resets at once is asked again', async () => {
+    await using server = await rawServer(socket => {
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 400 Bad Request\r\n\r\n')
+        socket.destroySoon()
+      })
+    })
+    const { message } = await fails(server.addr, 'security_failed', 'security')
+    assert.match(message, /an HTTP server answered/)
+  })
+
   test('SSH where a WebSocket should be is named too', async () => {
     await using server = await rawServer(greeted('SSH-2.0-dropbear\r\n'))
     const { message } = await fails(`${server.addr}/ws`, 'security_failed', 'connect')

@@ -6,6 +6,7 @@ import { lookUp } from './addresses.ts'
 import { classifyDial, classifyStranger, type Verdict } from './classify.ts'
 import { codes, Failure } from './errors.ts'
 import type { Event } from './events.ts'
+import { startLimit } from './limit.ts'
 import type { Node } from './node.ts'
 import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
 import { ipOf } from './reach.ts'
@@ -185,34 +186,6 @@ export async function attempt(
             socket: trace.socket ?? null
           },
     failure: verdict == null ? null : failureOf(target, text, verdict)
-  }
-}
-
-interface Limit extends Disposable {
-  signal: AbortSignal
-  /** The time is over. */
-  readonly passed: boolean
-}
-
-/** A signal for the time of one attempt and no longer: @libp2p/tcp 11.0 closes a connection with the signal of its dial. */
-function startLimit(ms: number, runSignal: AbortSignal): Limit {
-  const stopper = new AbortController()
-  let passed = false
-  const timer = setTimeout(() => {
-    passed = true
-    stopper.abort(new DOMException(`not done within ${ms} ms`, 'TimeoutError'))
-  }, ms)
-  const onStop = (): void => stopper.abort(runSignal.reason)
-  runSignal.addEventListener('abort', onStop)
-  return {
-    signal: stopper.signal,
-    get passed() {
-      return passed
-    },
-    [Symbol.dispose]: () => {
-      clearTimeout(timer)
-      runSignal.removeEventListener('abort', onStop)
-    }
   }
 }
 

@@ -57,7 +57,8 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean): V
   const status = /failed to connect via relay with status (\w+)/.exec(text)?.[1]
   if (status != null) return classifyRelayStatus(status)
   if (name === 'InvalidPeerIdError') return says('dial_self', 'security')
-  if (timedOut) return says('io_timeout', phase, `timed out in the ${phase} phase`)
+  if (trace.stranger != null) return classifyStranger(trace.stranger, phase)
+  if (timedOut) return timeout(phase, trace)
   if (name === 'TransportUnavailableError') return says('no_transport', 'connect')
   if (phase === 'connect') return classifyConnect(error, trace)
   if (phase === 'relay' && name === 'UnsupportedProtocolError') {
@@ -65,7 +66,10 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean): V
   }
   const errno = codeOf(trace.socketError) ?? codeOf(error)
   if (/EOF|closed|reset/i.test(text) || (errno != null && bySyscall[errno] === 'connection_reset')) {
-    return says('connection_reset', phase, `the peer closed the connection in the ${phase} phase`)
+    return {
+      ...says('connection_reset', phase, `the peer closed the connection in the ${phase} phase`),
+      ...(phase === 'security' && trace.receivedBytes === 0 && { hint: mute })
+    }
   }
   if (phase === 'relay') return says('relay_refused', phase, `the relay gave no circuit: ${safe(lower(text), 120)}`)
   if (phase === 'security') {
@@ -79,6 +83,27 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean): V
     return says('security_failed', phase, `no libp2p security handshake: ${safe(lower(text), 120)}`)
   }
   return says('muxer_failed', phase, `no stream muxer in common: ${safe(lower(text), 120)}`)
+}
+
+const mute =
+  'it never said a word: something else may be there, as a TLS server, a proxy without its peer, or a peer over its limits'
+
+function timeout(phase: Phase, trace: Trace): Verdict {
+  const verdict = says('io_timeout', phase, `timed out in the ${phase} phase`)
+  if (phase !== 'security' && phase !== 'muxer') return verdict
+  return {
+    ...verdict,
+    hint:
+      trace.receivedBytes === 0
+        ? mute
+        : 'it began to speak libp2p and then stopped: it may be stuck or overloaded, look at its log'
+  }
+}
+
+/** Something answered that is not libp2p. */
+export function classifyStranger(answered: string, phase: Phase): Verdict {
+  const hint = 'the port belongs to something else: ask the peer for its current address'
+  return { ...says('security_failed', phase, answered), hint }
 }
 
 /** A status of circuit relay v2, other than OK, as a failure. */

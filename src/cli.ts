@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { addrCommands } from './cli/addr.ts'
 import { commandFirst, lacksCommand, refuse, runs } from './cli/calls.ts'
+import { declareDial } from './cli/dial.ts'
 import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { common, dialing, examples, ownFirst, serving, TARGET } from './cli/options.ts'
@@ -44,28 +45,7 @@ function table(): Command {
     .configureHelp({ groupItems: ownFirst })
   const add = adder(program)
 
-  add('dial', 'connect to a peer, and show each phase and what identify says', command =>
-    common(dialing(command))
-      .argument('[target...]', TARGET)
-      .description(
-        'Connect to a peer by the address given and no other; show the time of each phase, then who answered.'
-      )
-      .option('--protocol <id...>', 'negotiate these protocols too, and say which are spoken')
-      .addHelpText(
-        'after',
-        examples(
-          'dial /ip4/127.0.0.1/tcp/4001',
-          'dial /dnsaddr/bootstrap.libp2p.io -v',
-          'dial /ip4/127.0.0.1/tcp/4001 --protocol /ipfs/ping/1.0.0 /echo/1.0.0'
-        )
-      )
-      .action(
-        runs(
-          () => import('./commands/dial.ts'),
-          () => import('./views/dial.ts')
-        )
-      )
-  )
+  add('dial', 'connect to a peer, and show each phase and what identify says', declareDial)
 
   add('ping', 'measure the round trip to a peer, until ^C or for --count', command =>
     common(dialing(command))

@@ -1,13 +1,17 @@
+import type { Socket } from 'node:net'
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf, relayPart, transportOf } from './addr.ts'
-import { classifyDial, type Verdict } from './classify.ts'
+import { lookUp } from './addresses.ts'
+import { classifyDial, classifyStranger, type Verdict } from './classify.ts'
 import { codes, Failure } from './errors.ts'
 import type { Event } from './events.ts'
+import { startLimit } from './limit.ts'
 import type { Node } from './node.ts'
 import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
-import { resolveAddr } from './resolve.ts'
+import { ipOf } from './reach.ts'
 import { safe } from './safe.ts'
+import { askStranger } from './stranger.ts'
 import type { Target } from './targets.ts'
 import { newTrace, type Trace, traceDial } from './trace.ts'
 import { transportFor } from './transports.ts'
@@ -33,9 +37,11 @@ export interface Connected {
   totalMs: number
   /** Null where it was not asked for, or the peer does not speak identify. */
   identity: Identity | null
+  /** What it runs on: null through a relay. */
+  socket: Socket | null
 }
 
-interface Attempt {
+export interface Attempt {
   event: Event<'dial.attempt'>
   connected: Connected | null
   failure: Failure | null
@@ -54,17 +60,7 @@ export async function* connect(
   options: DialOptions & { identified: boolean },
   signal: AbortSignal
 ): AsyncGenerator<DialEvent, Connected> {
-  const startedAt = performance.now()
-  const { ipv4, ipv6, dns, timeout: timeoutMs } = options
-  const family = ipv4 === ipv6 ? undefined : ipv4 === true ? 4 : 6
-  const lookups = resolveAddr(target.addr, { dns, family, timeoutMs }, signal)
-  let resolveMs: number | null = null
-  let step = await lookups.next()
-  for (; step.done !== true; step = await lookups.next()) {
-    yield { ...step.value, target: target.text }
-    resolveMs = performance.now() - startedAt
-  }
-  const resolved = step.value
+  const { addrs: resolved, resolveMs } = yield* lookUp(target, options, signal)
   const addrs = resolved.filter(addr => options.transport?.includes(transportOf(addr) ?? '') ?? true)
   if (addrs.length === 0) {
     throw new Failure('no_addresses', `cannot dial ${labelOf(target)}: no address is left of ${resolved.length}`, {
@@ -104,7 +100,8 @@ export function openEvent(connection: Connection): Event<'connection.open'> {
   }
 }
 
-async function attempt(
+/** Dials one address, and says what became of it; throws only when the run is stopped. */
+export async function attempt(
   node: Node,
   target: Target,
   addr: Multiaddr,
@@ -122,6 +119,7 @@ async function attempt(
   let verdict: Verdict | null = null
   let doneAt = 0
   let identifiedAt: number | undefined
+  let endedAt: number | undefined
   try {
     connection = await dial(node, addr, trace, options, signal)
     doneAt = performance.now()
@@ -134,8 +132,23 @@ async function attempt(
     connection?.abort(error instanceof Error ? error : new Error(String(error)))
     verdict = error instanceof Failure ? verdictOf(error, limit.passed) : classifyDial(error, trace, limit.passed)
     doneAt ||= performance.now()
+    endedAt = performance.now()
+    const ip = transportOf(addr) === 'tcp' ? ipOf(addr) : null
+    if (
+      ip != null &&
+      verdict.code === 'connection_reset' &&
+      verdict.phase === 'security' &&
+      trace.receivedBytes === 0
+    ) {
+      const answered = await askStranger(
+        ip,
+        Number(addr.getComponents().find(({ name }) => name === 'tcp')!.value),
+        signal
+      )
+      if (answered != null) verdict = classifyStranger(answered, 'security')
+    }
   }
-  const totalMs = performance.now() - trace.startedAt + (resolveMs ?? 0)
+  const totalMs = (endedAt ?? performance.now()) - trace.startedAt + (resolveMs ?? 0)
   const security = connection == null ? null : nameOf(connection.encryption)
   const muxer = connection == null ? null : nameOf(connection.multiplexer)
   const text = addr.toString()
@@ -164,36 +177,15 @@ async function attempt(
     connected:
       connection == null || verdict != null
         ? null
-        : { connection, peerId: connection.remotePeer.toString(), addr: text, totalMs, identity },
+        : {
+            connection,
+            peerId: connection.remotePeer.toString(),
+            addr: text,
+            totalMs,
+            identity,
+            socket: trace.socket ?? null
+          },
     failure: verdict == null ? null : failureOf(target, text, verdict)
-  }
-}
-
-interface Limit extends Disposable {
-  signal: AbortSignal
-  /** The time is over. */
-  readonly passed: boolean
-}
-
-/** A signal for the time of one attempt and no longer: @libp2p/tcp 11.0 closes a connection with the signal of its dial. */
-function startLimit(ms: number, runSignal: AbortSignal): Limit {
-  const stopper = new AbortController()
-  let passed = false
-  const timer = setTimeout(() => {
-    passed = true
-    stopper.abort(new DOMException(`not done within ${ms} ms`, 'TimeoutError'))
-  }, ms)
-  const onStop = (): void => stopper.abort(runSignal.reason)
-  runSignal.addEventListener('abort', onStop)
-  return {
-    signal: stopper.signal,
-    get passed() {
-      return passed
-    },
-    [Symbol.dispose]: () => {
-      clearTimeout(timer)
-      runSignal.removeEventListener('abort', onStop)
-    }
   }
 }
 
@@ -262,7 +254,7 @@ function verdictOf(failure: Failure, timedOut: boolean): Verdict {
     says: timedOut ? `timed out in the ${phase} phase` : failure.message,
     ...(failure.expected != null && { expected: failure.expected }),
     ...(failure.actual != null && { actual: failure.actual }),
-    ...(failure.hint !== codes[failure.code].hint && { hint: failure.hint })
+    ...(!timedOut && failure.hint !== codes[failure.code].hint && { hint: failure.hint })
   }
 }
 
@@ -277,12 +269,12 @@ function failureOf(target: Target, addr: string, verdict: Verdict): Failure {
 const order = ['resolve', 'connect', 'relay', 'security', 'muxer', 'identify'] as const
 
 /** Of several addresses, the one whose failure says most about the peer: the one that came furthest. */
-function furthest(failures: Failure[]): Failure {
+export function furthest(failures: Failure[]): Failure {
   const rank = (failure: Failure): number => order.indexOf(failure.phase as (typeof order)[number])
   return failures.reduce((best, failure) => (rank(failure) > rank(best) ? failure : best))
 }
 
-function labelOf(target: Target): string {
+export function labelOf(target: Target): string {
   return target.peerId ?? safe(target.text)
 }
 

@@ -41,6 +41,8 @@ const phases = [
   'transfer'
 ] as const
 
+const sides = ['local', 'remote', 'network'] as const
+
 const peer = {
   peer_id: 'string',
   addrs: 'string[]',
@@ -143,7 +145,10 @@ export const events = {
       limited: 'boolean'
     }
   ],
-  'connection.close': ['a connection ended', { peer_id: 'string', remote_addr: 'string', duration_ms: 'number' }],
+  'connection.close': [
+    'a connection ended; by whom and why, where it was held and watched',
+    { peer_id: 'string', remote_addr: 'string', duration_ms: 'number', 'by?': sides, 'reason?': 'string' }
+  ],
   'peer.identify': [
     'what a peer says of itself in identify, and whether its signed peer record is truly its own',
     {
@@ -177,7 +182,22 @@ export const events = {
       error: [null, { code: 'string', phase: [null, phases], message: 'string' }],
       'peer_id?': 'string|null',
       'number?': 'integer',
-      'of?': 'integer'
+      'of?': 'integer',
+      'scope?': ['public', 'private', 'circuit'],
+      'skipped?': 'string|null',
+      'announced?': 'boolean',
+      'stale?': 'boolean'
+    }
+  ],
+  'dial.target': [
+    'what became of all addresses of one target, dialed each on its own',
+    {
+      ok: 'boolean',
+      peer_id: 'string|null',
+      working: 'integer',
+      failed: 'integer',
+      skipped: 'integer',
+      'left_out?': 'integer'
     }
   ],
   'dial.protocol': [

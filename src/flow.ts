@@ -44,12 +44,26 @@ export function createQueue<T>(): Queue<T> {
   }
 }
 
-/** Runs generators side by side and gives what they yield as it comes; each goes on only when its last was taken. */
-export async function* merge<T>(generators: AsyncGenerator<T, unknown>[]): AsyncGenerator<T, void> {
+/**
+ * Runs generators side by side, `limit` of them at once, and gives what they yield as it comes; each goes on only when
+ * its last was taken.
+ */
+export async function* merge<T>(
+  generators: Iterable<AsyncGenerator<T, unknown>>,
+  limit = Infinity
+): AsyncGenerator<T, void> {
   const step = (generator: AsyncGenerator<T, unknown>) => generator.next().then(result => ({ generator, result }))
-  const running = new Map(generators.map(generator => [generator, step(generator)]))
+  const waiting = Iterator.from(generators)
+  const running = new Map<AsyncGenerator<T, unknown>, ReturnType<typeof step>>()
+  const fill = (): void => {
+    while (running.size < limit) {
+      const next = waiting.next()
+      if (next.done === true) return
+      running.set(next.value, step(next.value))
+    }
+  }
   try {
-    while (running.size > 0) {
+    for (fill(); running.size > 0; fill()) {
       const { generator, result } = await Promise.race(running.values())
       if (result.done === true) {
         running.delete(generator)

@@ -158,7 +158,8 @@ async function errorView(options: CommonOptions): Promise<(event: Event) => void
   })
   let attempts: Event<'dial.attempt'>[] = []
   return event => {
-    if (event.type === 'dial.attempt') attempts.push(event)
+    // those of --each have a scope, and stand in a table of their own
+    if (event.type === 'dial.attempt' && event.scope == null) attempts.push(event)
     if (event.type !== 'error') return
     const tried = attempts.filter(attempt => attempt.target === event.target)
     attempts = attempts.filter(attempt => attempt.target !== event.target)

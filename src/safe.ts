@@ -56,9 +56,9 @@ export function jsonLine(value: unknown): string {
   })
 }
 
-const otherControl = /\x1b(?!\[[\d;]*m)|[\x00-\x1a\x1c-\x1f\x7f-\x9f]/g
+const otherControl = /\x1b(?!\[[\d;]*m)|[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]/g
 
-/** A second fence behind `safe()`, for one whole line: of all control characters only colours pass. */
+/** A second fence behind `safe()`, for one whole line: of all control characters only colours and tabs pass. */
 export function fence(line: string): string {
   return line.replace(otherControl, char => `\\x${hex(char.charCodeAt(0), 2)}`)
 }

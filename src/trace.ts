@@ -7,6 +7,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import type { ConnectionEncrypter, SecureConnectionOptions } from '@libp2p/interface'
+import { strangerIn } from './stranger.ts'
 
 /** One dial as it goes on. Times are those of `performance.now()`, in ms. */
 export interface Trace {
@@ -15,6 +16,10 @@ export interface Trace {
   relayed: boolean
   /** What was opened for it, if anything: Node's WebSocket refuses some ports without trying. */
   socket?: Socket
+  /** What has come from the other side since the transport is connected. */
+  receivedBytes: number
+  /** What answered, where its first bytes show that it is not libp2p: `an SSH server answered (SSH-2.0-OpenSSH_9.2)`. */
+  stranger?: string
   /** The transport is connected, and the security protocol is about to be negotiated. */
   connectedAt?: number
   /** Both sides have agreed on a security protocol. */
@@ -45,7 +50,9 @@ export async function traceDial<T>(trace: Trace, dial: (onProgress: (event: Prog
     return await traces.run(trace, () =>
       dial(event => {
         // the last one counts: a dial through a relay may connect to the relay first
-        if (event.type === 'upgrader:encrypt-outbound-connection') trace.connectedAt = performance.now()
+        if (event.type !== 'upgrader:encrypt-outbound-connection') return
+        trace.connectedAt = performance.now()
+        trace.receivedBytes = 0
       })
     )
   } catch (error) {
@@ -56,7 +63,7 @@ export async function traceDial<T>(trace: Trace, dial: (onProgress: (event: Prog
 }
 
 export function newTrace(): Trace {
-  return { startedAt: performance.now(), relayed: false, earlyMuxer: false }
+  return { startedAt: performance.now(), relayed: false, earlyMuxer: false, receivedBytes: 0 }
 }
 
 /** Wraps the factory of an encrypter, so that outbound handshakes are seen by the trace that they belong to. */
@@ -93,6 +100,7 @@ function watchSockets(): void {
     if (trace == null) return
     const { socket } = message as { socket: Socket }
     trace.socket = socket
+    watchFirstBytes(socket, trace)
     socket.once('error', error => {
       trace.socketError ??= error
     })
@@ -105,4 +113,23 @@ function watchSockets(): void {
     const trace = traces.getStore()
     if (trace != null) trace.socketError ??= (message as { error: NodeJS.ErrnoException }).error
   })
+}
+
+/**
+ * Looks at what comes in before anybody else has it. Every way to listen for data would set the stream flowing and take
+ * it from libp2p; `push` is where a socket hands over what it has read (Node 22 to 24).
+ */
+function watchFirstBytes(socket: Socket, trace: Trace): void {
+  const push = socket.push
+  socket.push = (chunk, encoding) => {
+    if (chunk instanceof Uint8Array) {
+      const first = trace.receivedBytes === 0
+      trace.receivedBytes += chunk.length
+      if (first) trace.stranger = strangerIn(chunk, trace.connectedAt == null)
+    }
+    const more = push.call(socket, chunk, encoding)
+    // libp2p would read a banner as the length of a message, and wait for the rest until the time is over
+    if (trace.stranger != null) setImmediate(() => socket.destroy())
+    return more
+  }
 }

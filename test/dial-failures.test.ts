@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import dial from '../src/commands/dial.ts'
@@ -99,12 +99,14 @@ describe('dial, somebody else there', patient, () => {
       const server = createServer((_, response) => response.writeHead(404).end()).listen(0, '127.0.0.1')
       await once(server, 'listening')
       const { port } = server.address() as { port: number }
-      const { error } =
-        name === 'TCP'
-          ? await fails(`/ip4/127.0.0.1/tcp/${port}`, 'connection_reset', 'security', 1)
-          : await fails(`/ip4/127.0.0.1/tcp/${port}/ws`, 'security_failed', 'connect', 6)
-      if (name === 'WebSocket') assert.match(error.message, /HTTP server answered with status 404/)
-      server.close()
+      after(() => server.close())
+      if (name === 'TCP') {
+        const { error } = await fails(`/ip4/127.0.0.1/tcp/${port}`, 'security_failed', 'security', 6)
+        assert.match(error.message, /HTTP server answered/)
+      } else {
+        const { error } = await fails(`/ip4/127.0.0.1/tcp/${port}/ws`, 'security_failed', 'connect', 6)
+        assert.match(error.message, /HTTP server answered with status 404/)
+      }
     })
 
     test(`${name}: a server that resets at once`, async () => {
@@ -123,8 +125,8 @@ describe('dial, somebody else there', patient, () => {
 
     test(`${name}: an SSH server`, async () => {
       await using server = await rawServer(socket => socket.write('SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n'))
-      // over TCP it reads as the length of a first message of 83 bytes, and the rest of it never comes
-      if (name === 'TCP') await fails(server.addr, 'io_timeout', 'security', 1, SHORT)
+      // over TCP it would read as the length of a first message of 83 bytes, of which the rest never comes
+      if (name === 'TCP') await fails(server.addr, 'security_failed', 'security', 6)
       else await fails(`${server.addr}/ws`, 'security_failed', 'connect', 6)
     })
 

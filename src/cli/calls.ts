@@ -10,7 +10,7 @@ type Options = CommonOptions & Record<string, unknown>
 /** What a command does when it is called: its modules are loaded only then. */
 export function runs<O>(
   command: Load<Core<O>>,
-  view: Load<View>,
+  view: (options: Options) => Promise<{ default: View }>,
   untilStopped: (options: Options) => boolean = () => false
 ) {
   return async (...called: unknown[]): Promise<void> => {
@@ -21,7 +21,7 @@ export function runs<O>(
     await run({
       cmd: nameOf(self),
       command,
-      view,
+      view: () => view(options),
       options: options as O & CommonOptions,
       untilStopped: untilStopped(options)
     })

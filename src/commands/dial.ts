@@ -1,28 +1,45 @@
 import type { Connection } from '@libp2p/interface'
-import { connect, type DialOptions } from '../connect.ts'
+import { connect } from '../connect.ts'
+import { dialEach, type EachOptions } from '../each.ts'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
+import { readExpectations, unmet } from '../expect.ts'
+import { hold } from '../hold.ts'
 import { type Node, openNode } from '../node.ts'
 import { safe } from '../safe.ts'
 import { failureEvent, missed, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
 
-export interface Options extends DialOptions, TargetOptions {
+export interface Options extends Omit<EachOptions, 'concurrency'>, TargetOptions {
   target: string[]
-  identity?: string
   /** Protocol IDs to negotiate. */
   protocol?: string[]
+  /** How long to keep the connection, in ms. */
+  hold?: number
+  /** Every address on its own. */
+  each?: boolean
+  concurrency?: number
 }
 
+/** Nodes at once, each with a handshake to compute: more would measure this machine. */
+const CONCURRENCY = 8
+
 export default async function* dial(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
+  const expectations = readExpectations(options)
+  refuseNonsense(options)
   const targets = await readTargets(options.target, options)
+  if (options.each === true || options.announced === true) {
+    return yield* dialEach(targets, { concurrency: CONCURRENCY, ...options }, signal)
+  }
   await using node = await openNode(options)
   yield { type: 'run.start', peer_id: node.peerId }
   const failures: Failure[] = []
   let held = 0
   for (const target of targets) {
     try {
-      yield* dialTarget(node, target, options, signal)
-      held++
+      const unheld = yield* dialTarget(node, target, options, expectations, signal)
+      if (unheld.length === 0) held++
+      failures.push(...unheld)
+      for (const failure of unheld) yield failureEvent(failure, target)
     } catch (error) {
       if (error instanceof Failure) {
         failures.push(error)
@@ -37,8 +54,32 @@ export default async function* dial(options: Options, signal: AbortSignal): Asyn
   yield verdictOf(targets, held, failures)
 }
 
-async function* dialTarget(node: Node, target: Target, options: Options, signal: AbortSignal): AsyncGenerator<Said> {
-  const { connection, peerId } = yield* connect(node, target, { ...options, identified: true }, signal)
+function refuseNonsense(options: Options): void {
+  const many = options.each === true || options.announced === true
+  if (many && (options.hold != null || options.protocol != null)) {
+    const option = options.hold == null ? '--protocol' : '--hold'
+    throw new Failure('invalid_option', `${option} is for one connection, and --each and --announced make many`, {
+      hint: 'dial the address that is meant alone'
+    })
+  }
+  if (options.any === true && !many) {
+    throw new Failure('invalid_option', '--any is for --each and --announced', {
+      hint: 'without them the first address that works is enough anyway'
+    })
+  }
+}
+
+/** Gives what did not hold of a connection that was made. */
+async function* dialTarget(
+  node: Node,
+  target: Target,
+  options: Options,
+  expectations: ReturnType<typeof readExpectations>,
+  signal: AbortSignal
+): AsyncGenerator<Said, Failure[]> {
+  const connected = yield* connect(node, target, { ...options, identified: true }, signal)
+  const { connection, peerId } = connected
+  const unheld = unmet(expectations, connected)
   const missing: string[] = []
   for (const protocol of options.protocol ?? []) {
     const startedAt = performance.now()
@@ -54,8 +95,12 @@ async function* dialTarget(node: Node, target: Target, options: Options, signal:
     }
   }
   if (missing.length > 0) {
-    throw new Failure('protocol_not_supported', `the peer does not speak ${missing.join(', ')}`, { phase: 'protocol' })
+    const message = `the peer does not speak ${missing.join(', ')}`
+    unheld.push(new Failure('protocol_not_supported', message, { phase: 'protocol' }))
   }
+  // what is not who or what was expected is not kept
+  if (options.hold != null && unheld.length === 0) yield* hold(connected, target.text, options.hold, signal)
+  return unheld
 }
 
 /** Negotiates a protocol and sends nothing on it. */

@@ -39,6 +39,7 @@ export async function identify(connection: Connection, signal: AbortSignal): Pro
     throw gone
       ? new Failure('connection_reset', 'the peer closed the connection in the identify phase', {
           phase: 'identify',
+          hint: 'it let this peer in and sent it away: it may be at its connection limit, or its gater refuses this peer',
           cause: error
         })
       : new Failure('identify_failed', `identify failed: ${safe(text)}`, { phase: 'identify', cause: error })

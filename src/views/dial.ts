@@ -2,6 +2,7 @@ import { scopeOf } from '../addr.ts'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Event, Phases } from '../events.ts'
 import { safe } from '../safe.ts'
+import { inOrder, tableOf, targetLine } from './dial-table.ts'
 import { bar, bareAddr, duration, fit, plural, shortId, shortIds } from './format.ts'
 import { type Screen, viewOf } from './screen.ts'
 
@@ -9,6 +10,9 @@ import { type Screen, viewOf } from './screen.ts'
 export default viewOf(screen => {
   const { out, err, status, verbose, quiet } = screen
   let attempts: Event<'dial.attempt'>[] = []
+  const each: Event<'dial.attempt'>[] = []
+  let table: ReturnType<typeof tableOf> | undefined
+  const targets: Event<'dial.target'>[] = []
   return {
     'run.start': () => status('dialing'),
     'dial.resolve': ({ addr, addrs, ms }) => {
@@ -17,6 +21,11 @@ export default viewOf(screen => {
       if (verbose) for (const one of addrs) err.line(err.chalk.dim(`  ${safe(one)}`))
     },
     'dial.attempt': event => {
+      if (event.scope != null) {
+        each.push(event)
+        status(`${each.length} of ${plural(Math.max(each.length, event.of ?? 0), 'address')} dialed`)
+        return
+      }
       attempts.push(event)
       if (!event.ok) return
       for (const line of connectedLines(event, screen)) out.line(line)
@@ -25,13 +34,33 @@ export default viewOf(screen => {
       }
       attempts = []
     },
+    'dial.target': event => {
+      status(null)
+      targets.push(event)
+      if (table == null) {
+        table = tableOf(each, out)
+        if (!quiet && each.length > 0) for (const line of table.head()) out.line(line)
+      }
+      const own = inOrder(each.filter(({ target }) => target === event.target))
+      for (const attempt of own) for (const line of table.lines(attempt)) out.line(line)
+      if (!quiet && (own.length > 1 || event.left_out != null)) out.line(targetLine(event))
+    },
+    'connection.close': ({ by, reason, duration_ms }) => {
+      const who = { local: 'us', remote: 'the peer', network: 'the network' }[by ?? 'local']
+      out.line(`held for ${duration(duration_ms)}, ended by ${who}   ${safe(reason ?? '')}`)
+    },
     'peer.identify': event => {
+      if (each.length > 0) return
       for (const line of identifyLines(event, screen)) out.line(line)
     },
     'dial.protocol': ({ protocol, ok }) => {
       out.line(`${safe(protocol)}   ${ok ? out.chalk.green('spoken') : out.chalk.yellow('not spoken')}`)
     },
-    'run.summary': () => status(null)
+    'run.summary': () => {
+      status(null)
+      if (!quiet && targets.length > 1)
+        out.line(`${targets.filter(({ ok }) => ok).length} of ${targets.length} targets hold`)
+    }
   }
 })
 

@@ -1,0 +1,246 @@
+/** Every address of some targets on its own, so that one that works hides none that fails. */
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { scopeOf, transportOf, withPeerId } from './addr.ts'
+import { lookUp } from './addresses.ts'
+import { type Attempt, attempt, connect, type DialOptions, furthest, labelOf } from './connect.ts'
+import { Failure } from './errors.ts'
+import type { Event, Said } from './events.ts'
+import { type ExpectOptions, readExpectations, unmet } from './expect.ts'
+import { merge } from './flow.ts'
+import { openNode } from './node.ts'
+import { identityEvent } from './protocols/identify.ts'
+import { whyNotFromHere } from './reach.ts'
+import { safe } from './safe.ts'
+import { failureEvent, type Target, verdictOf } from './targets.ts'
+import { transportFor } from './transports.ts'
+
+export interface EachOptions extends DialOptions, ExpectOptions {
+  identity?: string
+  /** Not the target's own addresses, but those that the peer behind it announces. */
+  announced?: boolean
+  /** One address that works is enough for a target. */
+  any?: boolean
+  /** How many addresses are dialed at once, each by a node of its own. */
+  concurrency: number
+}
+
+/** One target on its way: what is to be dialed for it, and what came of it. */
+interface Plan {
+  target: Target
+  peerId: string | null
+  jobs: Job[]
+  /** Announced addresses beyond those that are dialed. */
+  leftOut: number
+  failure: Failure | null
+}
+
+interface Job {
+  plan: Plan
+  addr: Multiaddr
+  resolveMs: number | null
+  /** Why it is not dialed from here; null if it is. */
+  skipped: string | null
+  /** Looking it up failed. */
+  lost: Failure | null
+  failures: Failure[]
+  done: boolean
+}
+
+/** A peer may announce thousands of addresses in one message: whom it names must not be dialed without end. */
+const MOST_ANNOUNCED = 32
+
+/**
+ * Dials each address of each target from a fresh node. Yields the attempts as they end, then what became of each target,
+ * the failures, and the verdict. What this machine cannot dial is skipped, and does not count.
+ */
+export async function* dialEach(targets: Target[], options: EachOptions, signal: AbortSignal): AsyncGenerator<Said> {
+  const plans = targets.map((target): Plan => ({ target, peerId: target.peerId, jobs: [], leftOut: 0, failure: null }))
+  const expectations = readExpectations(options)
+  yield* merge(
+    plans.map(plan => prepare(plan, options, signal)),
+    options.concurrency
+  )
+  const jobs = plans.flatMap(plan => plan.jobs)
+  await warmUp(jobs, options)
+  yield* merge(
+    jobs.map(job => dialOne(job, options, expectations, signal)),
+    options.concurrency
+  )
+  for (const plan of plans) yield targetEvent(plan, options)
+  // what is known has been said; the rest was not come to
+  signal.throwIfAborted()
+  const failures: Failure[] = []
+  for (const plan of plans) {
+    for (const failure of holds(plan, options) ? [] : failuresOf(plan, options)) {
+      failures.push(failure)
+      yield failureEvent(failure, plan.target)
+    }
+  }
+  yield verdictOf(targets, plans.filter(plan => holds(plan, options)).length, failures)
+}
+
+/** Finds out what is to be dialed for a target. */
+async function* prepare(plan: Plan, options: EachOptions, signal: AbortSignal): AsyncGenerator<Said> {
+  try {
+    if (options.announced === true) yield* askForAddrs(plan, options, signal)
+    else yield* addJobs(plan, plan.target.addr, null, options, signal)
+  } catch (error) {
+    if (error instanceof Failure) plan.failure = error
+    else if (!signal.aborted) throw error
+  }
+}
+
+/** Dials the target as it was given, and takes the addresses that the peer says it has. */
+async function* askForAddrs(plan: Plan, options: EachOptions, signal: AbortSignal): AsyncGenerator<Said> {
+  await using node = await openNode(options)
+  const { connection, peerId, identity } = yield* connect(node, plan.target, { ...options, identified: true }, signal)
+  plan.peerId = peerId
+  if (identity == null) {
+    throw new Failure('protocol_not_supported', `${peerId} does not speak identify, so it announces no address`, {
+      phase: 'identify'
+    })
+  }
+  const signed = identity.signed_record?.valid === true ? identity.signed_record.addrs : []
+  const all = [...identity.listen_addrs, ...signed].map(addr => withPeerId(multiaddr(addr), peerId).toString())
+  const addrs = [...new Set(all)]
+  if (addrs.length === 0) throw new Failure('no_addresses', `${peerId} announces no address`, { phase: 'identify' })
+  plan.leftOut = Math.max(0, addrs.length - MOST_ANNOUNCED)
+  for (const addr of addrs.slice(0, MOST_ANNOUNCED)) {
+    try {
+      yield* addJobs(plan, multiaddr(addr), connection.remoteAddr, options, signal)
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      const job = { plan, addr: multiaddr(addr), resolveMs: null, skipped: null, lost: error, failures: [error] }
+      plan.jobs.push({ ...job, done: true })
+    }
+  }
+}
+
+async function* addJobs(
+  plan: Plan,
+  addr: Multiaddr,
+  announcedOver: Multiaddr | null,
+  options: EachOptions,
+  signal: AbortSignal
+): AsyncGenerator<Said> {
+  const { addrs, resolveMs } = yield* lookUp({ text: plan.target.text, addr }, options, signal)
+  for (const found of addrs) {
+    const skipped = whyNotFromHere(found, { transport: options.transport, announcedOver })
+    plan.jobs.push({ plan, addr: found, resolveMs, skipped, lost: null, failures: [], done: skipped != null })
+  }
+}
+
+/** Reads our own code before any clock runs: with many dials at once, the first would be charged for it. */
+async function warmUp(jobs: Job[], options: EachOptions): Promise<void> {
+  const kinds = new Set(jobs.filter(({ done }) => !done).map(({ addr }) => transportFor(transportOf(addr))))
+  if (kinds.size === 0) return
+  await using node = await openNode(options)
+  for (const name of kinds) if (name != null) await node.use(name)
+}
+
+async function* dialOne(
+  job: Job,
+  options: EachOptions,
+  expectations: ReturnType<typeof readExpectations>,
+  signal: AbortSignal
+): AsyncGenerator<Said> {
+  const place = { number: job.plan.jobs.indexOf(job) + 1, of: job.plan.jobs.length, scope: scopeOf(job.addr) }
+  if (job.skipped != null || job.lost != null) {
+    yield { ...undialed(job), ...place, ...announcedFields(job, options) }
+    return
+  }
+  try {
+    const { event, connected } = await dialFresh(job, options, signal)
+    if (connected != null) job.failures.push(...unmet(expectations, connected))
+    job.done = true
+    yield { ...event, ...place, ...announcedFields(job, options) }
+    const identity = connected?.identity
+    if (identity != null) yield { ...identityEvent(connected!.peerId, identity), target: job.plan.target.text }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}
+
+/** From a node of its own, which is gone when this is done: no connection and nothing learned before helps it. */
+async function dialFresh(job: Job, options: EachOptions, signal: AbortSignal): Promise<Attempt> {
+  await using node = await openNode(options)
+  const { text } = job.plan.target
+  const target = { text, addr: job.addr, peerId: null }
+  const result = await attempt(node, target, job.addr, job.resolveMs, { ...options, identified: true }, signal)
+  if (result.failure != null) job.failures.push(result.failure)
+  return result
+}
+
+function undialed({ plan, addr, skipped, lost }: Job): Event<'dial.attempt'> {
+  const phases = { resolve_ms: null, connect_ms: null, security_ms: null, muxer_ms: null, identify_ms: null }
+  const error = lost == null ? null : { code: lost.code, phase: lost.phase ?? null, message: lost.message }
+  return {
+    type: 'dial.attempt',
+    target: plan.target.text,
+    addr: addr.toString(),
+    transport: transportOf(addr),
+    ok: false,
+    phases,
+    total_ms: 0,
+    security: null,
+    muxer: null,
+    limited: false,
+    error,
+    skipped
+  }
+}
+
+/** An announced address is stale if nobody answers there, and not if somebody answers who is at fault. */
+function announcedFields({ failures: [failure] }: Job, { announced }: EachOptions) {
+  if (announced !== true) return {}
+  const nobody = failure != null && ['resolve', 'connect', 'relay'].includes(failure.phase ?? '')
+  return { announced: true, stale: nobody && failure.code !== 'security_failed' }
+}
+
+function countsOf({ jobs }: Plan) {
+  const counted = jobs.filter(({ skipped }) => skipped == null)
+  const working = counted.filter(({ done, failures }) => done && failures.length === 0).length
+  return { counted: counted.length, working, failed: counted.length - working, skipped: jobs.length - counted.length }
+}
+
+function holds(plan: Plan, options: EachOptions): boolean {
+  const { counted, working } = countsOf(plan)
+  return plan.failure == null && working > 0 && (options.any === true || working === counted)
+}
+
+function targetEvent(plan: Plan, options: EachOptions): Event<'dial.target'> {
+  const { working, failed, skipped } = countsOf(plan)
+  return {
+    type: 'dial.target',
+    target: plan.target.text,
+    ok: holds(plan, options),
+    peer_id: plan.peerId,
+    working,
+    failed,
+    skipped,
+    ...(options.announced === true && { left_out: plan.leftOut })
+  }
+}
+
+/** Why a target did not hold: one failure for all addresses that cannot be dialed, and each expectation once. */
+function failuresOf(plan: Plan, options: EachOptions): Failure[] {
+  if (plan.failure != null) return [plan.failure]
+  const { counted } = countsOf(plan)
+  const label = labelOf(plan.target)
+  if (counted === 0) {
+    const reasons = [...new Set(plan.jobs.map(({ skipped }) => skipped))].join('; ')
+    const hint = 'try it from another machine, or give another address'
+    return [new Failure('no_addresses', `no address of ${label} can be dialed from here: ${safe(reasons)}`, { hint })]
+  }
+  const all = plan.jobs.flatMap(({ failures }) => failures)
+  if (counted === 1) return all
+  const ofDialing = all.filter(({ code, phase }) => phase != null || code !== 'assertion_failed')
+  const unexpected = new Map(all.filter(one => !ofDialing.includes(one)).map(one => [one.message, one]))
+  if (ofDialing.length === 0) return [...unexpected.values()]
+  const worst = furthest(ofDialing)
+  const whose = options.announced === true ? 'addresses announced by' : 'addresses of'
+  const message = `${ofDialing.length} of ${counted} ${whose} ${label} do not work`
+  // codes 4 to 7 are for one address; of several the answer is that some do not work
+  const { code, phase, hint, addr, expected, actual } = worst
+  return [new Failure(code, message, { phase, hint, addr, expected, actual, exitCode: 1 }), ...unexpected.values()]
+}

@@ -1,0 +1,66 @@
+import { BlockList, isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import type { Component, Multiaddr } from '@multiformats/multiaddr'
+import { relayPart, scopeOf, transportOf } from './addr.ts'
+import { transportFor } from './transports.ts'
+
+export interface ReachOptions {
+  /** Only these transports are wanted. */
+  transport?: string[] | undefined
+  /** The peer announced it on a connection to this address; null where a person gave the address. */
+  announcedOver: Multiaddr | null
+  /** As `os.networkInterfaces()` gives them. */
+  interfaces?: ReturnType<typeof networkInterfaces>
+}
+
+/** Why this machine cannot or should not dial an address, which is no fault of the peer; null if it can. */
+export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string | null {
+  const kind = transportOf(addr)
+  if (options.transport?.includes(kind ?? '') === false) return 'left out by --transport'
+  if (transportFor(kind) == null) return `no transport for ${kind ?? 'this kind of address'} in this build`
+  if (kind === 'circuit') {
+    const relay = relayPart(addr)
+    return relay == null ? 'it names no relay' : whyNotFromHere(relay, { ...options, transport: undefined })
+  }
+  const { interfaces = networkInterfaces(), announcedOver } = options
+  const own = Object.values(interfaces).flatMap(list => list ?? [])
+  const ip = ipOf(addr)
+  if (ip == null) return null
+  const isPublic = scopeOf(addr) === 'public'
+  if (isIP(ip) === 6 && isPublic && !own.some(({ address, internal }) => isGlobal6(address) && !internal)) {
+    return 'this machine has no IPv6 address'
+  }
+  if (announcedOver == null || isPublic) return null
+  const from = ipOf(announcedOver)
+  const isOwn = (address: string): boolean => isLoopback(address) || own.some(one => one.address === address)
+  if (['0.0.0.0', '::'].includes(ip)) return 'it names no machine'
+  if (isLoopback(ip)) return from != null && isOwn(from) ? null : 'loopback of another machine'
+  if (ip === from || isOwn(ip)) return null
+  if (/^fe[89ab]/i.test(ip)) return 'link-local, on a link that it does not name'
+  return own.some(({ cidr }) => cidr != null && inRange(ip, cidr)) ? null : 'a private address of another network'
+}
+
+/** The IP address that an address begins with. */
+export function ipOf(addr: Multiaddr): string | null {
+  const [first, second] = addr.getComponents() as [Component?, Component?]
+  const host = first?.name === 'ip6zone' ? second : first
+  return host?.value != null && isIP(host.value) !== 0 ? host.value : null
+}
+
+/** Whether an IP address is in a range as `192.0.2.0/24`; a range of the other family holds nothing. */
+export function inRange(ip: string, cidr: string): boolean {
+  const [net = '', bits] = cidr.split('/')
+  if (isIP(ip) !== isIP(net)) return false
+  const family = isIP(net) === 4 ? 'ipv4' : 'ipv6'
+  const range = new BlockList()
+  range.addSubnet(net, Number(bits), family)
+  return range.check(ip, family)
+}
+
+function isLoopback(ip: string): boolean {
+  return ip === '::1' || ip.startsWith('127.')
+}
+
+function isGlobal6(address: string): boolean {
+  return isIP(address) === 6 && !/^(fe[89ab]|::1$)/i.test(address)
+}

@@ -97,6 +97,11 @@ export const codes = {
     says: 'identify failed',
     hint: 'the connection works, but what the peer says of itself does not'
   },
+  assertion_failed: {
+    exit: 1,
+    says: 'reached, and not what was expected',
+    hint: 'compare what was expected with what was found'
+  },
   receiver_refused: { exit: 1, says: 'the receiver refused', hint: 'ask the other side what it takes' },
   address_in_use: {
     exit: 3,

@@ -21,12 +21,25 @@ const rtt = {
   stddev: 'number'
 } as const
 
+/** Pings by what became of them, left out where there are none; the late are lost for `loss_pct`. */
+const pingFates = {
+  'late?': 'integer',
+  'lost?': 'integer',
+  'wrong?': 'integer',
+  'reset?': 'integer',
+  'closed?': 'integer',
+  'unconnected?': 'integer',
+  'stalled?': 'integer',
+  'connects_ms?': rtt
+} as const
+
 const pingStats = {
   sent: 'integer',
   received: 'integer',
   loss_pct: 'number',
   connect_ms: 'number|null',
-  rtt_ms: [null, rtt]
+  rtt_ms: [null, rtt],
+  ...pingFates
 } as const
 
 const phases = [
@@ -88,6 +101,7 @@ export const events = {
       'loss_pct?': 'number',
       'connect_ms?': 'number|null',
       'rtt_ms?': [null, rtt],
+      ...pingFates,
       'targets?': [{ target: 'string', ok: 'boolean', 'error?': 'string', ...pingStats }],
       'peers?': 'integer',
       'connections?': 'integer',
@@ -166,14 +180,24 @@ export const events = {
     { peer_id: 'string', protocol: 'string', ok: 'boolean', ms: 'number' }
   ],
   'ping.reply': [
-    'the same 32 bytes came back',
-    { seq: 'integer', rtt_ms: 'number', peer_id: 'string', addr: 'string' }
+    'the same 32 bytes came back; stalled: while our own event loop stood still, so that it is in no statistics',
+    {
+      seq: 'integer',
+      rtt_ms: 'number',
+      peer_id: 'string',
+      addr: 'string',
+      'connect_ms?': 'number',
+      'loop_delay_ms?': 'number',
+      'stalled?': 'boolean'
+    }
   ],
   'ping.timeout': ['no reply in time', { seq: 'integer', after_ms: 'number' }],
+  'ping.late': ['the reply to a ping that had timed out', { seq: 'integer', rtt_ms: 'number' }],
   'ping.fail': [
-    'an answer that is no reply: other bytes, a reset, a closed stream or connection',
-    { seq: 'integer', reason: ['wrong', 'reset', 'closed'], after_ms: 'number' }
+    'an answer that is no reply: other bytes, a reset, a closed stream or connection; connect: none was made (--fresh)',
+    { seq: 'integer', reason: ['wrong', 'reset', 'closed', 'connect'], after_ms: 'number', 'error?': 'string' }
   ],
+  'chart.write': ['a picture of the round trips was written', { path: 'string', bytes: 'integer' }],
   'peer.add': ['a peer was seen for the first time', peer],
   'peer.change': ['something new is known of a peer', peer],
   'peer.remove': ['a peer has left', peer],

@@ -11,6 +11,8 @@ export interface Output {
   event(event: Event | Start): Promise<void>
   /** Tells a person that ^C was heard. */
   stopping(): void
+  /** Tells a person how it stands, in one line on stderr, where the view has something to tell. */
+  status(): void
   /** Resolves when everything that was said has left the process. */
   flush(): Promise<void>
 }
@@ -36,7 +38,8 @@ export function createOutput(
     // rejects when the stream fails, and then there is nothing left to wait for
     await once(stdout, 'drain').catch(() => {})
   }
-  const say = options.json === true ? jsonSayer(cmd, write) : humanSayer(options, loadView, write)
+  const { say, status } =
+    options.json === true ? { say: jsonSayer(cmd, write), status: () => {} } : humanSayer(options, loadView, write)
   let explain: ((event: Event) => void) | undefined
 
   return {
@@ -59,6 +62,7 @@ export function createOutput(
       stderr.write('\n')
       setTimeout(() => stderr.write('stopping (^C again to stop at once)\n'), 300)
     },
+    status,
     async flush() {
       for (const stream of [stdout, stderr]) await new Promise<void>(resolve => stream.write('', () => resolve()))
     }
@@ -78,15 +82,21 @@ function humanSayer(
   options: CommonOptions,
   load: () => Promise<{ default: View }>,
   write: (text: string) => Promise<void>
-): Sayer {
-  let draw: ReturnType<View> | undefined
+): { say: Sayer; status(): void } {
+  let opened: Awaited<ReturnType<typeof openView>> | undefined
   let written: Promise<void> = Promise.resolve()
-  return async event => {
-    draw ??= await openView(load, options, text => {
-      written = write(text)
-    })
-    draw(event, new Date())
-    await written
+  return {
+    async say(event) {
+      opened ??= await openView(load, options, text => {
+        written = write(text)
+      })
+      opened.draw(event, new Date())
+      await written
+    },
+    status() {
+      const line = opened?.draw.status?.()
+      if (line != null) opened?.err.line(line)
+    }
   }
 }
 
@@ -100,17 +110,20 @@ async function openView(load: () => Promise<{ default: View }>, options: CommonO
     status.pause()
     to(text)
   }
-  return view({
+  const err = createPen(
+    stderr,
+    paused(text => void stderr.write(text)),
+    penOptions
+  )
+  const draw = view({
     out: createPen(stdout, paused(write), penOptions),
-    err: createPen(
-      stderr,
-      paused(text => void stderr.write(text)),
-      penOptions
-    ),
+    err,
     quiet: options.quiet === true,
     verbose: options.verbose === true,
+    options: { ...options },
     status
   })
+  return { draw, err }
 }
 
 async function errorView(options: CommonOptions): Promise<(event: Event) => void> {

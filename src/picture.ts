@@ -30,7 +30,8 @@ export async function openPicture(path: string): Promise<Picture> {
   return {
     see(said) {
       const at_ms = performance.now() - started
-      if (said.type === 'connection.open') title = `${said.peer_id} via ${said.remote_addr}`
+      if (said.type === 'connection.open')
+        title = `${said.peer_id} via ${said.remote_addr.replace(/\/p2p\/[^/]+$/, '')}`
       if (said.type === 'ping.reply') {
         const { seq, rtt_ms, stalled } = said
         samples.push({ seq, at_ms: at_ms - rtt_ms, rtt_ms, fate: stalled ? 'stalled' : 'reply' })

@@ -147,6 +147,14 @@ function isLasting({ code, exitCode }: Failure): boolean {
   return exitCode === 2 || code === 'protocol_not_supported' || code === 'no_transport' || code === 'no_addresses'
 }
 
+/** A peer that does not end its side in time is left: some sockets would else stay, half closed (libp2p 3.3). */
 async function close({ connection }: Connected): Promise<void> {
-  await connection.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(error => connection.abort(error))
+  const signal = AbortSignal.timeout(CLOSE_MS)
+  const closed = new Promise<void>(resolve => {
+    connection.addEventListener('close', () => resolve())
+    signal.addEventListener('abort', () => resolve())
+  })
+  await connection.close({ signal }).catch(() => {})
+  if (connection.status !== 'closed') await closed
+  if (connection.status !== 'closed') connection.abort(new Error('done with this connection'))
 }

@@ -22,11 +22,14 @@ const PLOT = { left: 72, right: 724, top: 92, bottom: 372 }
 const SPREAD = { left: 752, right: 936 }
 const BINS = 28
 const MAX_TITLE = 104
+const LEAST_MS = 0.001
 /** With more than these, each column of the plot is a line from its least to its greatest. */
 const MAX_DOTS = 1500
 
 /** The round trips as one self-contained SVG: no script, nothing loaded, light or dark as its reader has it. */
-export function svgOf({ title, startedAt, samples }: Chart): string {
+export function svgOf({ title, startedAt, samples: given }: Chart): string {
+  // nothing is at 0 on a scale of powers, and the clock tells no less than this
+  const samples = given.map(one => ({ ...one, rtt_ms: one.rtt_ms == null ? null : Math.max(LEAST_MS, one.rtt_ms) }))
   const counted = samples.flatMap(({ rtt_ms, fate }) => (fate === 'reply' && rtt_ms != null ? [rtt_ms] : []))
   const shown = samples.flatMap(({ rtt_ms }) => rtt_ms ?? [])
   const scale = scaleOf(shown)

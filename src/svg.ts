@@ -29,7 +29,14 @@ const MAX_DOTS = 1500
 /** The round trips as one self-contained SVG: no script, nothing loaded, light or dark as its reader has it. */
 export function svgOf({ title, startedAt, samples: given }: Chart): string {
   // nothing is at 0 on a scale of powers, and the clock tells no less than this
-  const samples = given.map(one => ({ ...one, rtt_ms: one.rtt_ms == null ? null : Math.max(LEAST_MS, one.rtt_ms) }))
+  const first = given.reduce((least, { at_ms }) => Math.min(least, at_ms), Infinity)
+  const samples = given
+    .map(one => ({
+      ...one,
+      at_ms: one.at_ms - first,
+      rtt_ms: one.rtt_ms == null ? null : Math.max(LEAST_MS, one.rtt_ms)
+    }))
+    .sort((a, b) => a.seq - b.seq)
   const counted = samples.flatMap(({ rtt_ms, fate }) => (fate === 'reply' && rtt_ms != null ? [rtt_ms] : []))
   const shown = samples.flatMap(({ rtt_ms }) => rtt_ms ?? [])
   const scale = scaleOf(shown)

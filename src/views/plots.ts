@@ -38,11 +38,12 @@ export function chartLines(points: Point[], columns: number): string[] {
   if (times.length < 2) return []
   const sorted = Float64Array.from(times).sort()
   const [least, most] = [sorted[0]!, sorted.at(-1)!]
-  const margin = Math.max(label(least).length, label(most).length) + 6
+  const names = Math.max(label(least).length, label(most).length) + ' ms'.length
+  const margin = names + 4
   const first = points.reduce((a, { seq }) => Math.min(a, seq), Infinity)
   const last = points.reduce((a, { seq }) => Math.max(a, seq), 0)
-  // no wider than there are pings to show, two dots to a column
-  const width = Math.max(8, Math.min(columns - margin, Math.ceil((last - first + 1) / 2)))
+  // no wider than there are pings to show
+  const width = Math.max(12, Math.min(columns - margin, last - first + 1))
   const cells = Array.from({ length: CHART_ROWS }, () => Array<number>(width).fill(0))
   const crosses = Array<string>(width).fill(' ')
   for (const { seq, rttMs } of points) {
@@ -55,7 +56,7 @@ export function chartLines(points: Point[], columns: number): string[] {
     const y = Math.round((1 - share) * (4 * CHART_ROWS - 1))
     cells[y >> 2]![x >> 1]! |= dots[y & 3]![x & 1]!
   }
-  const axis = (text: string, mark: string): string => `  ${text.padStart(margin - 4)} ${mark}`
+  const axis = (text: string, mark: string): string => `  ${text.padStart(names)} ${mark}`
   const lines = cells.map((row, index) => {
     const text = index === 0 ? `${label(most)} ms` : index === CHART_ROWS - 1 ? `${label(least)} ms` : ''
     const drawn = String.fromCodePoint(...row.map(bits => 0x2800 + bits)).replace(/\u2800+$/, '')

@@ -42,6 +42,8 @@ const pingStats = {
   ...pingFates
 } as const
 
+const pong = { seq: 'integer', rtt_ms: 'number', peer_id: 'string', addr: 'string' } as const
+
 const phases = [
   'resolve',
   'connect',
@@ -181,15 +183,7 @@ export const events = {
   ],
   'ping.reply': [
     'the same 32 bytes came back; stalled: while our own event loop stood still, so that it is in no statistics',
-    {
-      seq: 'integer',
-      rtt_ms: 'number',
-      peer_id: 'string',
-      addr: 'string',
-      'connect_ms?': 'number',
-      'loop_delay_ms?': 'number',
-      'stalled?': 'boolean'
-    }
+    { ...pong, 'connect_ms?': 'number', 'loop_delay_ms?': 'number', 'stalled?': 'boolean' }
   ],
   'ping.timeout': ['no reply in time', { seq: 'integer', after_ms: 'number' }],
   'ping.late': ['the reply to a ping that had timed out', { seq: 'integer', rtt_ms: 'number' }],

@@ -68,6 +68,7 @@ export async function openPicture(path: string): Promise<Picture> {
 function failureOf(path: string, cause: unknown): Failure {
   const { code, message } = cause as NodeJS.ErrnoException
   const full = code === 'ENOSPC' || code === 'EDQUOT'
-  const why = full ? 'no space left' : safe(message)
+  // the file beside it is of no interest
+  const why = full ? 'no space left' : safe(message.replaceAll(`.${process.pid}.part`, ''))
   return new Failure(full ? 'no_space' : 'file_unwritable', `cannot write ${safe(path)}: ${why}`, { cause })
 }

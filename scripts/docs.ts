@@ -21,7 +21,7 @@ function eventsPage(): string {
   )
   return `# Events
 
-Written by \`npm run docs\` from src/events.ts. With \`--json\` every line on stdout is one of these, as a flat JSON object;
+Written by \`npm run docs\` from src/event-table.ts. With \`--json\` every line on stdout is one of these, as a flat JSON object;
 \`p2pctl schema [type]\` prints the JSON Schema. Units stand in the names, an unknown value is \`null\`, and a name that
 ends in \`?\` may be left out. Fields may be added within a version: skip what you do not know.
 

@@ -53,14 +53,32 @@ function table(): Command {
       .description('Measure the round trip to a peer on one stream of /ipfs/ping/1.0.0, in microseconds.')
       .option('-c, --count <n>', 'stop after this many pings', count)
       .addOption(
-        new Option('-i, --interval <dur>', 'time between pings, 100ms at least').default(1000, '1s').argParser(interval)
+        new Option('-i, --interval <dur>', 'time between pings, 100ms at least (default: 1s)').argParser(interval)
       )
+      .option('-o, --once', 'stop at the first reply')
+      .option('-f, --flood', 'ping again at each reply, or every 10ms')
+      .option('--fresh', 'a new connection for each ping, and how long it takes')
+      .option('--max-loss <pct>', 'fail if more than this share is lost', percent)
+      .addOption(new Option('--max-avg <dur>', 'fail if the average is longer than this').argParser(duration))
+      .addOption(new Option('--max-p95 <dur>', 'fail if the 95th percentile is longer than this').argParser(duration))
+      .option('--min-ok <n>', 'of several targets, as many have to hold (default: all)', count)
+      .option('--concurrency <n>', 'with --count, ping this many targets at a time', count, 64)
+      .addOption(
+        new Option('--sort <by>', 'sort the table of several targets, the worst last')
+          .choices(['loss', 'rtt', 'target'])
+          .default('loss')
+      )
+      .option('--histogram', 'draw how the round trips are spread')
+      .option('--chart', 'draw them over time')
+      .option('--svg <file>', 'write both as a picture')
       .addHelpText(
         'after',
         examples(
           'ping /ip4/127.0.0.1/tcp/4001',
           'ping -c 5 -i 0.2 /ip4/127.0.0.1/tcp/4001',
-          'ping -c 1 -w 3s --json @bootnodes.txt'
+          'ping -c 100 -f --histogram --svg rtt.svg /ip4/127.0.0.1/tcp/4001',
+          'ping -c 20 --max-loss 5% --max-p95 80ms /dnsaddr/bootstrap.libp2p.io',
+          'ping -c 1 -W 3s --min-ok 10 --sort rtt @bootnodes.txt'
         )
       )
       .action(

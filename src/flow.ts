@@ -45,35 +45,59 @@ export function createQueue<T>(): Queue<T> {
 }
 
 /**
- * Runs generators side by side, `limit` of them at once, and gives what they yield as it comes; each goes on only when
- * its last was taken.
+ * Runs generators side by side, `limit` of them at a time, and gives what they yield as it comes; each goes on only
+ * when its last was taken.
  */
 export async function* merge<T>(
   generators: Iterable<AsyncGenerator<T, unknown>>,
   limit = Infinity
 ): AsyncGenerator<T, void> {
-  const step = (generator: AsyncGenerator<T, unknown>) => generator.next().then(result => ({ generator, result }))
-  const waiting = Iterator.from(generators)
-  const running = new Map<AsyncGenerator<T, unknown>, ReturnType<typeof step>>()
+  type Step = { generator: AsyncGenerator<T, unknown>; result: IteratorResult<T, unknown> }
+  const running = new Set<AsyncGenerator<T, unknown>>()
+  // not Promise.race over all of them: each race would leave a reaction behind on every promise that waits long
+  const ready: (() => Step)[] = []
+  let wake = (): void => {}
+  const arrive = (step: () => Step): void => {
+    ready.push(step)
+    wake()
+  }
+  const step = (generator: AsyncGenerator<T, unknown>): void => {
+    running.add(generator)
+    generator.next().then(
+      result => arrive(() => ({ generator, result })),
+      error =>
+        arrive(() => {
+          throw error
+        })
+    )
+  }
+  const waiting = generators[Symbol.iterator]()
   const fill = (): void => {
     while (running.size < limit) {
       const next = waiting.next()
       if (next.done === true) return
-      running.set(next.value, step(next.value))
+      step(next.value)
     }
   }
   try {
-    for (fill(); running.size > 0; fill()) {
-      const { generator, result } = await Promise.race(running.values())
+    fill()
+    while (running.size > 0) {
+      if (ready.length === 0) {
+        await new Promise<void>(resolve => {
+          wake = resolve
+        })
+      }
+      const { generator, result } = ready.shift()!()
       if (result.done === true) {
         running.delete(generator)
+        fill()
         continue
       }
       yield result.value
-      running.set(generator, step(generator))
+      step(generator)
     }
   } finally {
-    await Promise.allSettled([...running.keys()].map(generator => generator.return(undefined)))
+    await Promise.allSettled([...running].map(generator => generator.return(undefined)))
   }
 }
 

@@ -11,6 +11,8 @@ export interface Output {
   event(event: Event | Start): Promise<void>
   /** Tells a person that ^C was heard. */
   stopping(): void
+  /** Tells a person how it stands, in one line on stderr, where the view has something to tell. */
+  status(): void
   /** Resolves when everything that was said has left the process. */
   flush(): Promise<void>
 }
@@ -43,7 +45,7 @@ export function createOutput(
     await draining
     draining = undefined
   }
-  const drawn: Drawn = { pause: () => {}, release: () => {} }
+  const drawn: Drawn = { pause: () => {}, release: () => {}, status: () => {} }
   const say = options.json === true ? jsonSayer(cmd, write) : humanSayer(options, loadView, write, drawn)
   let explain: ((event: Event) => void) | undefined
 
@@ -70,6 +72,7 @@ export function createOutput(
       stderr.write('\n')
       setTimeout(() => stderr.write('stopping (^C again to stop at once)\n'), 300)
     },
+    status: () => drawn.status(),
     async flush() {
       for (const stream of [stdout, stderr]) await new Promise<void>(resolve => stream.write('', () => resolve()))
     }
@@ -82,6 +85,8 @@ interface Drawn {
   pause(): void
   /** The footer. */
   release(): void
+  /** One line of where things stand, for whoever asks with SIGQUIT. */
+  status(): void
 }
 
 type Sayer = (event: Event) => Promise<void>
@@ -99,7 +104,7 @@ function humanSayer(
   write: (text: string) => Promise<void>,
   drawn: Drawn
 ): Sayer {
-  let draw: ReturnType<View> | undefined
+  let draw: Awaited<ReturnType<typeof openView>> | undefined
   let written: Promise<void> = Promise.resolve()
   return async event => {
     const put = (text: string): void => {
@@ -139,15 +144,21 @@ async function openView(
     paused(text => void stderr.write(text)),
     penOptions
   )
-  return view({
+  const draw = view({
     // with --raw the result is what the peer sends, and stdout is for that alone
     out: options.raw === true ? err : createPen(stdout, paused(write), penOptions),
     err,
     quiet: options.quiet === true,
     verbose: options.verbose === true,
+    options: { ...options },
     status,
     footer: footer?.draw
   })
+  drawn.status = () => {
+    const line = draw.status?.()
+    if (line != null) err.line(line)
+  }
+  return draw
 }
 
 async function errorView(options: CommonOptions): Promise<(event: Event) => void> {

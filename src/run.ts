@@ -57,6 +57,8 @@ export async function run<O>({ cmd, command, view, options, untilStopped }: Run<
     stopBy({ by: 'signal', signal })
   }
   for (const signal of SIGNALS) process.on(signal, onSignal)
+  // as ping(8) does on ^\\
+  process.on('SIGQUIT', () => output.status())
   process.on('uncaughtException', error => stopBy({ by: 'bug', error }))
   // a promise that nobody will settle would else end the process quietly, with 0
   process.on('beforeExit', () => stopBy({ by: 'bug', error: new Error('nothing is left to wait for') }))

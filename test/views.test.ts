@@ -137,7 +137,7 @@ test('ping -q on a terminal: the head and the summary, within 80 columns', () =>
   ])
 })
 
-test('ping of several: each line says whose it is, and each has its summary', () => {
+test('ping of several: each line says whose it is, and a table ends it, the worst last', () => {
   const second = `/ip4/192.0.2.1/tcp/1/p2p/${OTHER}`
   const stats = { sent: 1, received: 1, loss_pct: 0, connect_ms: 1, rtt_ms: null }
   const { out } = draw(
@@ -161,10 +161,10 @@ test('ping of several: each line says whose it is, and each has its summary', ()
   assert.deepEqual(out.slice(2), [
     '12D3KooW...imQ5 seq=1 time=1.000 ms',
     '12D3KooW...7NNH seq=1 time=2.000 ms',
-    '--- 12D3KooW...imQ5 ping statistics ---',
-    '1 sent, 1 received, 0% loss, time TIME',
-    '--- 12D3KooW...7NNH ping statistics ---',
-    '1 sent, 1 received, 0% loss, time TIME'
+    'TARGET                                         SENT  RECEIVED  LOSS  MIN  AVG  P95  ERROR',
+    '/ip4/192.0.2.1/tcp/1/p2p/12D3KooW...7NNH          1         1    0%    -    -    -  -',
+    '/ip4/203.0.113.7/tcp/4001/p2p/12D3KooW...imQ5     1         1    0%    -    -    -  -',
+    '/dead                                             0         0  100%    -    -    -  connection_refused'
   ])
 })
 

@@ -15,11 +15,18 @@ export function duration(text: string): number {
   throw new InvalidArgumentError('a duration is 250ms, 2s, 1m, 1h or a number of seconds, and more than 0.')
 }
 
-/** The time between pings: more than ten a second is a flood. */
+/** The time between pings: more than ten a second is a flood, and the command asks for -f then. */
 export function interval(text: string): number {
   const ms = duration(text)
-  if (ms < 100) throw new InvalidArgumentError('at least 100ms.')
+  if (ms < 10) throw new InvalidArgumentError('at least 100ms, or 10ms with -f.')
   return ms
+}
+
+/** `5` or `5%` -> 5, from 0 to 100. */
+export function percent(text: string): number {
+  const value = /^\d+(\.\d+)?%?$/.test(text) ? Number.parseFloat(text) : Number.NaN
+  if (value >= 0 && value <= 100) return value
+  throw new InvalidArgumentError('a share is 0 to 100, in percent.')
 }
 
 const sizes: Record<string, number> = { '': 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
@@ -37,13 +44,6 @@ export function count(text: string): number {
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= 1 && Number.isSafeInteger(value)) return value
   throw new InvalidArgumentError('a whole number, 1 at least.')
-}
-
-/** 0 to 99. */
-export function percent(text: string): number {
-  const value = Number(text)
-  if (/^\d+$/.test(text) && value <= 99) return value
-  throw new InvalidArgumentError('a percentage is 0 to 99.')
 }
 
 export function port(text: string): number {

@@ -1,103 +1,206 @@
 import { randomBytes } from 'node:crypto'
 import type { Connection, Stream } from '@libp2p/interface'
 import { Failure } from '../errors.ts'
-import { StreamError, type StreamReader, streamReader, write } from './stream.ts'
+import { post, StreamError, type StreamReader, streamReader } from './stream.ts'
 
 /** https://github.com/libp2p/specs/blob/master/ping/ping.md */
 export const PING = '/ipfs/ping/1.0.0'
 const PAYLOAD_BYTES = 32
 const CLOSE_MS = 500
 
-/** What became of one ping. */
+/** How many answers one stream may owe us, those that are late among them, before another is opened. */
+const MAX_UNANSWERED = 256
+
+type Reason = 'wrong' | 'reset' | 'closed'
+
+/** What became of one ping. `sentAt` is that of `performance.now()`. */
 export type Outcome =
-  | { type: 'reply'; rttMs: number }
+  | { type: 'reply'; rttMs: number; sentAt: number }
   | { type: 'timeout'; afterMs: number }
-  | { type: 'fail'; reason: 'wrong' | 'reset' | 'closed'; afterMs: number }
+  | { type: 'fail'; reason: Reason; afterMs: number }
 
 export interface Pinger {
-  ping(timeoutMs: number, signal: AbortSignal): Promise<Outcome>
+  /**
+   * Sends 32 random bytes and waits for their echo; several may be under way. `onLate` hears of an echo that came
+   * after its time. Throws Failure protocol_not_supported, or the reason of the signal.
+   */
+  ping(timeoutMs: number, signal: AbortSignal, onLate?: (rttMs: number) => void): Promise<Outcome>
   /** Ends the stream in order. */
   close(): Promise<void>
 }
 
+/** One ping on its way. */
+interface Sent {
+  payload: Buffer
+  startedAt: number
+  sentAt: number
+  timeoutMs: number
+  signal: AbortSignal
+  /** Nobody has been told yet what became of it. */
+  waiting: boolean
+  settle(outcome: Outcome): void
+  throw(error: unknown): void
+  onLate?: ((rttMs: number) => void) | undefined
+}
+
+interface Channel {
+  stream: Stream
+  echoes: StreamReader
+  /** In the order in which they were sent, those that are late among them. */
+  unanswered: Sent[]
+  answered: number
+  ended: boolean
+}
+
 /**
- * Pings over one stream for every echo, so that negotiation is paid once. Responders may end it: js-libp2p after 10 s,
- * go after 60 s for each ping, nim after one echo (libp2p/specs#473). Then the next ping opens another.
- * Throws Failure protocol_not_supported.
+ * Pings over one stream for every echo, so that negotiation is paid once. Answers are told apart by their bytes, so
+ * that one which is late is never taken for the next. Responders may end the stream: js-libp2p after 10 s, go after
+ * 60 s for each ping, nim after one echo (libp2p/specs#473). Then what was under way is sent again on another.
  */
 export function openPinger(connection: Connection): Pinger {
-  let stream: Stream | null = null
-  let echoes: StreamReader | null = null
-  let answered = 0
+  let channel: Channel | null = null
+  let opening: Promise<Channel> | null = null
+  let closing = false
 
-  const open = async (signal: AbortSignal): Promise<void> => {
-    stream = await connection.newStream(PING, { signal, runOnLimitedConnection: true })
-    echoes = streamReader(stream, { maxBufferedBytes: 64 * PAYLOAD_BYTES })
-    answered = 0
+  const open = async (timeoutMs: number, runSignal: AbortSignal): Promise<Channel> => {
+    const signal = AbortSignal.any([runSignal, AbortSignal.timeout(timeoutMs)])
+    const stream = await connection.newStream(PING, { signal, runOnLimitedConnection: true })
+    const echoes = streamReader(stream, { maxBufferedBytes: MAX_UNANSWERED * PAYLOAD_BYTES })
+    channel = { stream, echoes, unanswered: [], answered: 0, ended: false }
+    void listen(channel)
+    return channel
   }
-  const drop = (): void => {
-    stream?.abort(new Error('done with this ping stream'))
-    stream = null
-    echoes = null
-  }
-  const isOpen = (): boolean => stream?.status === 'open' && stream.remoteWriteStatus === 'writable'
 
-  const echo = async (signal: AbortSignal): Promise<Outcome> => {
-    const payload = randomBytes(PAYLOAD_BYTES)
-    const sentAt = performance.now()
-    await write(stream!, payload, signal)
-    const answer = await echoes!.readExactly(PAYLOAD_BYTES, signal)
-    const rttMs = performance.now() - sentAt
-    if (answer == null) return { type: 'fail', reason: 'closed', afterMs: rttMs }
-    if (payload.equals(answer) && echoes!.buffered === 0) {
-      answered++
-      return { type: 'reply', rttMs }
+  const send = async (ping: Sent): Promise<void> => {
+    while (ping.waiting) {
+      const left = ping.startedAt + ping.timeoutMs - performance.now()
+      try {
+        if (channel == null || !isOpen(channel) || channel.unanswered.length >= MAX_UNANSWERED) {
+          opening ??= open(Math.max(1, Math.ceil(left)), ping.signal).finally(() => {
+            opening = null
+          })
+          const full = channel
+          await opening
+          if (full != null && full !== channel) end(full, 'closed', 'again')
+        }
+      } catch (error) {
+        if (!ping.waiting || ping.signal.aborted) return
+        // it was opened for another ping, whose time was over
+        if (error instanceof Error && error.name === 'TimeoutError') {
+          if (ping.startedAt + ping.timeoutMs - performance.now() > 1) continue
+          return
+        }
+        return ping.waiting ? refused(ping, error) : undefined
+      }
+      if (!ping.waiting) return
+      const to: Channel = channel!
+      to.unanswered.push(ping)
+      ping.sentAt = performance.now()
+      try {
+        post(to.stream, ping.payload)
+      } catch (error) {
+        end(to, reasonOf(error))
+      }
+      return
     }
-    return { type: 'fail', reason: 'wrong', afterMs: rttMs }
+  }
+
+  const listen = async (from: Channel): Promise<void> => {
+    try {
+      while (!from.ended) {
+        const answer = await from.echoes.readExactly(PAYLOAD_BYTES)
+        const now = performance.now()
+        if (answer == null) return end(from, 'closed')
+        const at = from.unanswered.findIndex(({ payload }) => payload.equals(answer))
+        const [ping] = at < 0 ? [] : from.unanswered.splice(at, 1)
+        // more than was asked for is no echo either
+        if (ping == null || from.echoes.buffered > from.unanswered.length * PAYLOAD_BYTES) {
+          if (ping != null) from.unanswered.unshift(ping)
+          return end(from, 'wrong')
+        }
+        from.answered++
+        const rttMs = now - ping.sentAt
+        if (ping.waiting) ping.settle({ type: 'reply', rttMs, sentAt: ping.sentAt })
+        else ping.onLate?.(rttMs)
+      }
+    } catch (error) {
+      end(from, reasonOf(error))
+    }
+  }
+
+  /** A stream that ended under its pings: who is told, and who goes on over another. */
+  const end = (ended: Channel, reason: Reason, then: 'tell' | 'again' = 'tell'): void => {
+    if (ended.ended) return
+    ended.ended = true
+    if (channel === ended) channel = null
+    if (!closing) ended.stream.abort(new Error('done with this ping stream'))
+    const [first] = ended.unanswered
+    // the responder ended a stream that had worked: that is its right, and says nothing about the peer
+    const worked = then === 'again' || (reason !== 'wrong' && ended.answered > 0)
+    for (const ping of ended.unanswered) {
+      if (!ping.waiting) continue
+      // echoes come in order, so that wrong bytes are those of the oldest
+      if (worked || (reason === 'wrong' && ping !== first)) void send(ping)
+      else ping.settle({ type: 'fail', reason, afterMs: performance.now() - ping.startedAt })
+    }
   }
 
   return {
     async close() {
-      await stream?.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(() => {})
+      closing = true
+      await channel?.stream.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(() => {})
     },
-    async ping(timeoutMs, runSignal) {
-      const startedAt = performance.now()
-      const late = AbortSignal.timeout(timeoutMs)
-      const signal = AbortSignal.any([runSignal, late])
-      try {
-        if (!isOpen()) await open(signal)
-        const reused = answered > 0
-        let outcome = await echo(signal).catch(error => lost(error, startedAt, signal))
-        if (outcome.type === 'fail' && outcome.reason !== 'wrong' && reused) {
-          // the responder ended a stream that had worked: that is its right, and says nothing about the peer
-          drop()
-          await open(signal)
-          outcome = await echo(signal).catch(error => lost(error, startedAt, signal))
+    ping: (timeoutMs, signal, onLate) =>
+      new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason)
+        const startedAt = performance.now()
+        const settled = (): void => {
+          ping.waiting = false
+          clearTimeout(timer)
+          signal.removeEventListener('abort', onAbort)
         }
-        if (outcome.type !== 'reply') drop()
-        return outcome
-      } catch (error) {
-        drop()
-        runSignal.throwIfAborted()
-        if (late.aborted) return { type: 'timeout', afterMs: performance.now() - startedAt }
-        if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
-          throw new Failure('protocol_not_supported', `the peer does not speak ${PING}`, {
-            phase: 'protocol',
-            cause: error
-          })
+        const ping: Sent = {
+          payload: randomBytes(PAYLOAD_BYTES),
+          startedAt,
+          sentAt: startedAt,
+          timeoutMs,
+          signal,
+          waiting: true,
+          onLate,
+          settle: outcome => {
+            settled()
+            resolve(outcome)
+          },
+          throw: error => {
+            settled()
+            reject(error)
+          }
         }
-        return { type: 'fail', reason: 'closed', afterMs: performance.now() - startedAt }
-      }
-    }
+        const onAbort = (): void => ping.throw(signal.reason)
+        const expire = (): void => {
+          if (ping.waiting) ping.settle({ type: 'timeout', afterMs: performance.now() - startedAt })
+        }
+        // after a stall of our own, what has come in the meantime is read before it is missed
+        const timer = setTimeout(() => setImmediate(() => setImmediate(expire)), timeoutMs)
+        signal.addEventListener('abort', onAbort)
+        void send(ping)
+      })
   }
 }
 
-/** A stream that ended under a ping, told apart from a wait that ended. */
-function lost(error: unknown, startedAt: number, signal: AbortSignal): Outcome {
-  signal.throwIfAborted()
-  const reason = error instanceof StreamError && error.reason === 'reset' ? 'reset' : 'closed'
-  if (error instanceof StreamError && error.reason === 'flooded') {
-    return { type: 'fail', reason: 'wrong', afterMs: performance.now() - startedAt }
-  }
-  return { type: 'fail', reason, afterMs: performance.now() - startedAt }
+function isOpen({ stream, ended }: Channel): boolean {
+  return !ended && stream.status === 'open' && stream.remoteWriteStatus === 'writable'
+}
+
+/** No stream could be opened. */
+function refused(ping: Sent, error: unknown): void {
+  if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
+    const message = `the peer does not speak ${PING}`
+    ping.throw(new Failure('protocol_not_supported', message, { phase: 'protocol', cause: error }))
+  } else ping.settle({ type: 'fail', reason: 'closed', afterMs: performance.now() - ping.startedAt })
+}
+
+function reasonOf(error: unknown): Reason {
+  if (!(error instanceof StreamError)) return 'closed'
+  return error.reason === 'flooded' ? 'wrong' : error.reason === 'reset' ? 'reset' : 'closed'
 }

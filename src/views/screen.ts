@@ -9,6 +9,8 @@ export interface Screen {
   /** Results and errors only. */
   quiet: boolean
   verbose: boolean
+  /** What else was asked for, for options that are of the view alone. */
+  options?: Readonly<Record<string, unknown>>
   /** A spinner with a text while something is awaited, on a terminal only; null takes it away. */
   status(text: string | null): void
   /** Draws these lines below all others, in place of those before, on a terminal only. */
@@ -25,7 +27,13 @@ export interface Pen {
 }
 
 /** What a person sees of a command: gets every event but errors, `run.start` first and `run.summary` last. */
-export type View = (screen: Screen) => (event: Event, at: Date) => void
+export type View = (screen: Screen) => Draw
+
+export interface Draw {
+  (event: Event, at: Date): void
+  /** How it stands, in a line, for who asks with SIGQUIT. */
+  status?: (() => string | null) | undefined
+}
 
 export interface PenOptions {
   color: 'auto' | 'always' | 'never'
@@ -96,10 +104,11 @@ export function createStatus(stream: NodeJS.WriteStream, options: PenOptions): S
 export function viewOf(
   table: (screen: Screen) => {
     [T in EventType]?: (event: Event<T>, at: Date) => void
-  }
+  } & Pick<Draw, 'status'>
 ): View {
   return screen => {
-    const handlers = table(screen) as Partial<Record<EventType, (event: Event, at: Date) => void>>
-    return (event, at) => handlers[event.type]?.(event, at)
+    const { status, ...handlers } = table(screen)
+    const drawers = handlers as Partial<Record<EventType, (event: Event, at: Date) => void>>
+    return Object.assign((event: Event, at: Date) => drawers[event.type]?.(event, at), { status })
   }
 }

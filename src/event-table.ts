@@ -1,0 +1,276 @@
+/**
+ * Everything p2pctl can say, as data. The TypeScript types, the published JSON Schema and docs/events.md all come
+ * from the table below.
+ *
+ * A field is `string`, `integer`, `number`, `boolean`, a list (`string[]`), may be unknown (`|null`), one of a list
+ * of words, or an object of fields; `[null, {...}]` is an object or null. A name that ends in `?` may be left out.
+ * Units stand in the names: _ms, _bytes, _pct, _s.
+ */
+import {
+  check,
+  circuit,
+  dnsFaults,
+  peer,
+  peerForms,
+  phases,
+  pingFates,
+  pingStats,
+  pong,
+  reservation,
+  rtt,
+  sides,
+  transfer
+} from './event-shapes.ts'
+
+/** Version of the contract that `run.start` names; its first number is `v` on every line. */
+export const CONTRACT = '1.0'
+
+/** The fields that every line has. */
+export const envelope = {
+  v: 'integer',
+  type: 'string',
+  time: 'string',
+  t_ms: 'number',
+  cmd: 'string',
+  'target?': 'string|null'
+} as const
+
+/** Every event type: what it says, and its fields beside those of the envelope. */
+export const events = {
+  'run.start': ['the first line of every run', { contract: 'string', version: 'string', peer_id: 'string|null' }],
+  'run.summary': [
+    'the last line of every run; ok and exit_code always agree',
+    {
+      ok: 'boolean',
+      reason: ['complete', 'interrupted', 'deadline', 'error'],
+      exit_code: 'integer|null',
+      signal: 'string|null',
+      'sent?': 'integer',
+      'received?': 'integer',
+      'loss_pct?': 'number',
+      'connect_ms?': 'number|null',
+      'rtt_ms?': [null, rtt],
+      ...pingFates,
+      'targets?': [{ target: 'string', ok: 'boolean', 'error?': 'string', ...pingStats }],
+      'peers?': 'integer',
+      'connections?': 'integer',
+      'total_ms?': 'number'
+    }
+  ],
+  error: [
+    'something that was asked for did not happen',
+    {
+      code: 'string',
+      phase: [null, phases],
+      message: 'string',
+      hint: 'string|null',
+      addr: 'string|null',
+      expected: 'string|null',
+      actual: 'string|null',
+      exit_code: 'integer'
+    }
+  ],
+  'listen.ready': [
+    'every requested address listens; the ready file holds the same fields',
+    { pid: 'integer', peer_id: 'string', addrs: 'string[]' }
+  ],
+  'listen.addrs': ['the addresses that peers can dial have changed', { addrs: 'string[]' }],
+  'connection.open': [
+    'a connection was made and upgraded',
+    {
+      peer_id: 'string',
+      remote_addr: 'string',
+      direction: ['inbound', 'outbound'],
+      transport: 'string',
+      security: 'string|null',
+      muxer: 'string|null',
+      limited: 'boolean'
+    }
+  ],
+  'connection.close': [
+    'a connection ended; by whom and why, where it was held and watched',
+    { peer_id: 'string', remote_addr: 'string', duration_ms: 'number', 'by?': sides, 'reason?': 'string' }
+  ],
+  'peer.identify': [
+    'what a peer says of itself in identify, and whether its signed peer record is truly its own',
+    {
+      peer_id: 'string',
+      agent_version: 'string|null',
+      protocol_version: 'string|null',
+      observed_addr: 'string|null',
+      listen_addrs: 'string[]',
+      protocols: 'string[]',
+      signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]' }]
+    }
+  ],
+  'dial.resolve': ['a name in an address was looked up', { addr: 'string', addrs: 'string[]', ms: 'number' }],
+  'dial.attempt': [
+    'one address was dialed, from a standing start to identify',
+    {
+      addr: 'string',
+      transport: 'string|null',
+      ok: 'boolean',
+      phases: {
+        resolve_ms: 'number|null',
+        connect_ms: 'number|null',
+        security_ms: 'number|null',
+        muxer_ms: 'number|null',
+        identify_ms: 'number|null'
+      },
+      total_ms: 'number',
+      security: 'string|null',
+      muxer: 'string|null',
+      limited: 'boolean',
+      error: [null, { code: 'string', phase: [null, phases], message: 'string' }],
+      'peer_id?': 'string|null',
+      'number?': 'integer',
+      'of?': 'integer',
+      'scope?': ['public', 'private', 'circuit'],
+      'skipped?': 'string|null',
+      'announced?': 'boolean',
+      'stale?': 'boolean'
+    }
+  ],
+  'dial.target': [
+    'what became of all addresses of one target, dialed each on its own',
+    {
+      ok: 'boolean',
+      peer_id: 'string|null',
+      working: 'integer',
+      failed: 'integer',
+      skipped: 'integer',
+      'left_out?': 'integer'
+    }
+  ],
+  'dial.protocol': [
+    'a protocol was negotiated on the connection, and nothing sent on it',
+    { peer_id: 'string', protocol: 'string', ok: 'boolean', ms: 'number' }
+  ],
+  'ping.reply': [
+    'the same 32 bytes came back; stalled: while our own event loop stood still, so that it is in no statistics',
+    { ...pong, 'connect_ms?': 'number', 'loop_delay_ms?': 'number', 'stalled?': 'boolean' }
+  ],
+  'ping.timeout': ['no reply in time', { seq: 'integer', after_ms: 'number' }],
+  'ping.late': ['the reply to a ping that had timed out', { seq: 'integer', rtt_ms: 'number' }],
+  'ping.fail': [
+    'an answer that is no reply: other bytes, a reset, a closed stream or connection; connect: none was made (--fresh)',
+    { seq: 'integer', reason: ['wrong', 'reset', 'closed', 'connect'], after_ms: 'number', 'error?': 'string' }
+  ],
+  'chart.write': ['a picture of the round trips was written', { path: 'string', bytes: 'integer' }],
+  'peer.add': ['a peer was seen for the first time', peer],
+  'peer.change': ['something new is known of a peer', peer],
+  'peer.remove': ['a peer has left', peer],
+  'source.end': [
+    'what one source of peers has given, once it has no more to give',
+    { source: 'string', peers: 'integer', message: 'string|null' }
+  ],
+  'message.received': [
+    'a message, as text where it is UTF-8, else as base64',
+    {
+      peer_id: 'string',
+      'protocol?': 'string',
+      'topic?': 'string',
+      'text?': 'string',
+      'base64?': 'string',
+      bytes: 'integer'
+    }
+  ],
+  'file.received': [
+    'a whole file, its hash compared',
+    { peer_id: 'string', name: 'string', path: 'string', bytes: 'integer', sha256: 'string' }
+  ],
+  'file.refused': [
+    'a file was offered and not kept; reason is what the sender was told',
+    { peer_id: 'string', name: 'string', reason: 'string' }
+  ],
+  'send.skip': [
+    'what stands in a folder that is sent, and is not sent itself',
+    { path: 'string', reason: ['link', 'special'] }
+  ],
+  'send.progress': ['bytes that the receiver has taken', transfer],
+  'send.done': [
+    'the receiver has all of it, and its hash is the same',
+    { ...transfer, sha256: 'string', confirmed: 'boolean', 'resumed_bytes?': 'integer' }
+  ],
+  'stream.open': ['a stream of --protocol was opened', { peer_id: 'string', protocol: 'string' }],
+  'stream.close': [
+    'it ended; bytes in are those that came, error is null where both sides ended in order',
+    {
+      peer_id: 'string',
+      protocol: 'string',
+      in_bytes: 'integer',
+      out_bytes: 'integer',
+      duration_ms: 'number',
+      'exit_code?': 'integer|null',
+      error: 'string|null'
+    }
+  ],
+  'reservation.open': ['a peer may be reached through the relay', reservation],
+  'reservation.refresh': ['a reservation was made longer', reservation],
+  'reservation.close': ['a reservation ended', reservation],
+  'reservation.refused': ['a reservation was refused', reservation],
+  'reservation.retry': ['a lost reservation is not back yet', { ...reservation, wait_ms: 'number' }],
+  'relay.check': ['one thing that was looked at in a relay; problems name what is wrong', check],
+  'circuit.traffic': ['what has passed an open circuit so far, once a second while it changes', circuit],
+  'circuit.open': ['two peers talk through the relay', circuit],
+  'circuit.close': ['they have ended, or met a limit', circuit],
+  'circuit.refused': ['a circuit was refused', circuit],
+  'addr.parse': [
+    'an address taken apart, without asking anybody, and everything that is wrong with it',
+    {
+      valid: 'boolean',
+      addr: 'string|null',
+      components: [{ name: 'string', code: 'integer', value: 'string|null' }],
+      peer: [null, peerForms],
+      scope: [null, ['public', 'private', 'circuit']],
+      transports: [{ name: 'string', in_build: 'boolean' }],
+      problems: [{ level: ['error', 'warning'], message: 'string', hint: 'string|null' }]
+    }
+  ],
+  'addr.resolve': ['the addresses that an address with names in it stands for', { addr: 'string', addrs: 'string[]' }],
+  'addr.dnsaddr': [
+    'a TXT record for a DNS zone, its text in strings of 255 bytes at most',
+    {
+      name: 'string',
+      ttl_s: 'integer',
+      strings: 'string[]',
+      addr: 'string',
+      scope: ['public', 'private', 'circuit']
+    }
+  ],
+  'dns.record': [
+    'a record that the look-up of an address gave, the address that is in it, and its fault if it has one',
+    {
+      under: 'string',
+      name: 'string',
+      record: 'string',
+      addr: 'string|null',
+      fault: [null, dnsFaults],
+      message: 'string|null'
+    }
+  ],
+  'dns.fault': ['an address that leads nowhere', { addr: 'string', fault: dnsFaults, message: 'string' }],
+  'key.show': [
+    'a private key file, by its public side only',
+    {
+      path: 'string',
+      peer_id: 'string',
+      key_type: 'string',
+      'created?': 'boolean',
+      'format?': 'string',
+      'public_key?': 'string',
+      'cid_base32?': 'string',
+      'cid_base36?': 'string'
+    }
+  ],
+  'key.convert': [
+    'a private key was written in another form',
+    { path: 'string', out: 'string', from: 'string', to: 'string', peer_id: 'string', key_type: 'string' }
+  ],
+  'version.show': ['what runs here', { version: 'string', node: 'string', libp2p: 'string', contract: 'string' }],
+  'schema.show': ['the JSON Schema of the events', { schema: 'object' }],
+  'demo.step': [
+    'a part of the demo, once it has been seen to work',
+    { step: ['start', 'tcp', 'ws', 'ping', 'send', 'relay', 'stop'], ok: 'boolean', ms: 'number' }
+  ]
+} as const

@@ -77,8 +77,8 @@ function table(): Command {
           'ping /ip4/127.0.0.1/tcp/4001',
           'ping -c 5 -i 0.2 /ip4/127.0.0.1/tcp/4001',
           'ping -c 100 -f --histogram --svg rtt.svg /ip4/127.0.0.1/tcp/4001',
-          'ping -c 20 --max-loss 5% --max-p95 80ms /dnsaddr/bootstrap.libp2p.io',
-          'ping -c 1 -W 3s --min-ok 10 --sort rtt @bootnodes.txt'
+          'ping -c 5 --max-loss 5% --max-p95 2s /dnsaddr/bootstrap.libp2p.io',
+          'ping -c 1 -W 3s --min-ok 1 --sort rtt @bootnodes.txt'
         )
       )
       .action(
@@ -192,7 +192,7 @@ function table(): Command {
         'after',
         examples(
           'peers --bootstrap /dnsaddr/bootstrap.libp2p.io',
-          'peers --bootstrap @bootnodes.txt --sort rtt --protocol /ipfs/ping/1.0.0',
+          'peers --bootstrap @bootnodes.txt --sort rtt',
           'peers --relay /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --watch'
         )
       )

@@ -46,7 +46,18 @@ const usage: Row[] = [
   [['version', 'more'], 2, /^too many arguments for 'version'/],
   [['listen', 'more'], 2, /^too many arguments for 'listen'/],
   [['schema', 'nope'], 2, 'no event type "nope"', /^the types are: run\.start, /],
-  [['schema', 'ping.nope'], 2, 'no event type "ping.nope"', 'the types are: ping.reply, ping.timeout, ping.fail'],
+  [
+    ['schema', 'ping.nope'],
+    2,
+    'no event type "ping.nope"',
+    'the types are: ping.reply, ping.timeout, ping.late, ping.fail'
+  ],
+  [
+    ['ping', '-i', '99ms', someone],
+    2,
+    '--interval is at least 100ms, and 10ms with -f',
+    'add -f to send a flood of pings to a peer of your own'
+  ],
   [['peers'], 2, 'no source of peers is named', /--bootstrap/],
   [['send', '-', '-'], 2, 'the target and the message cannot both come from stdin'],
   [['\x1b[31m\u202e'], 2, "unknown command '\\x1b[31m\\u{202e}'"],
@@ -63,7 +74,7 @@ const values: [command: string[], option: string, values: string[], why: string]
   [['ping', someone], '--timeout', ['0', '0s', '-1', '5x', '1d', 's', '', '1e3', '1s2', 'Infinity'], durationWords],
   [['ping', someone], '--deadline', ['0'], durationWords],
   [['ping', someone], '--deadline', ['597h', '99999999999'], 'at most 24 days'],
-  [['ping', someone], '--interval', ['99ms', '0.05'], 'at least 100ms'],
+  [['ping', someone], '--interval', ['5ms', '0.005'], 'at least 100ms, or 10ms with -f'],
   [['ping', someone], '--count', ['0', '-3', '1.5', 'ten', '', '0x10', '99999999999999999999'], countWords],
   [['ping', someone], '--transport', ['quic', 'tcp,quic', ''], 'choose from tcp, ws, '],
   [['ping', someone], '--color', ['red'], /choose from auto, always, never/.source],

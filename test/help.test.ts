@@ -11,8 +11,12 @@ import { execFile } from 'node:child_process'
 const folder = mkdtempSync(join(tmpdir(), 'p2pctl-help-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-const commands = ['dial', 'ping', 'send', 'listen', 'relay', 'peers', 'demo', 'key', 'schema', 'version']
-const nested = ['key gen', 'key show']
+const commands = ['dial', 'ping', 'send', 'listen', 'relay', 'peers', 'demo', 'addr', 'key', 'schema', 'version']
+const nested = [
+  ['key gen', 'key show', 'key convert'],
+  ['addr parse', 'addr resolve', 'addr dnsaddr'],
+  ['relay check', 'relay reserve']
+].flat()
 
 /** Help is a result: on stdout, alone, and exit 0. */
 async function help(...argv: string[]): Promise<string> {
@@ -137,11 +141,11 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     test(command, async () => {
       const text = await help(...command.split(' '), '--help')
       const examples = [...text.matchAll(/^ {2}\$ (.+)$/gm)].map(([, line]) => line!)
-      if (!['demo', 'version', 'key'].includes(command)) assert.notEqual(examples.length, 0)
-      // a key has to be there before it is shown
-      if (command === 'key show') await run(['key', 'gen', join(folder, 'shown.key')])
+      if (!['demo', 'version', 'key', 'addr'].includes(command)) assert.notEqual(examples.length, 0)
+      // a key has to be there before it is shown or converted
+      if (command === 'key show' || command === 'key convert') await run(['key', 'gen', join(folder, 'shown.key')])
       for (const example of examples) {
-        const line = pasted(example).replace('key show id.key', 'key show shown.key')
+        const line = pasted(example).replace(/(key (?:show|convert)) id.key/, '$1 shown.key')
         const { code, stdout, stderr } = await shell(line, env)
         assert.equal(code, 0, `${line}\n${stdout}${stderr}`)
         assert.notEqual(stdout, '')

@@ -8,7 +8,7 @@ const view = () => import('../views/addr.ts')
 
 /** The rows of `p2pctl addr`. */
 export function addrCommands(addr: Command): void {
-  addr.description('Addresses: what they say, what is behind them, and how to publish them.')
+  addr.helpCommand(false).description('Addresses: what they say, what is behind them, and how to publish them.')
 
   common(addr.command('parse'))
     .argument('<addr...>', ADDR)

@@ -6,7 +6,7 @@ const view = () => import('../views/key.ts')
 
 /** The rows of `p2pctl key`. */
 export function keyCommands(key: Command): void {
-  key.description('Private keys, in files that only you can read.')
+  key.helpCommand(false).description('Private keys, in files that only you can read.')
 
   common(key.command('gen'))
     .argument('<file>', 'where to write it; never overwritten')

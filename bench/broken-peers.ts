@@ -1,4 +1,4 @@
-// Ten peers, each broken in another way, for `p2pctl dial --each` to find out: `node bench/broken-peers.ts > broken.txt`.
+// Ten peers, each broken in another way, for `p2pctl dial --each` to find out: `npx node bench/broken-peers.ts > broken.txt`.
 // Prints one target a line with what is wrong behind #, and runs until ^C.
 import { once } from 'node:events'
 import { createServer as createHttp } from 'node:http'

@@ -1,4 +1,4 @@
-// What a plain js-libp2p node says of the same addresses: `node bench/plain-dial.ts broken.txt`, next to `p2pctl dial --each`.
+// What a plain js-libp2p node says of the same addresses: `npx node bench/plain-dial.ts broken.txt`, next to `p2pctl dial --each`.
 import { readFile } from 'node:fs/promises'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'

@@ -1,6 +1,6 @@
 // Runs the tests on the oldest Node that p2pctl supports and on the newest, from the registry: npm run test:nodes
 import { spawnSync } from 'node:child_process'
-import { existsSync, globSync, rmSync } from 'node:fs'
+import { existsSync, globSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
 
@@ -11,6 +11,7 @@ const nodes = process.argv.length > 2 ? process.argv.slice(2) : [oldest, 'latest
 // the sources use `await using`, which an older Node cannot read: the compiler lowers it
 rmSync(join(root, 'build'), { recursive: true, force: true })
 run('tsc', '--noEmit', 'false', '--target', 'es2022', '--outDir', 'build')
+symlinkSync('../node_modules', join(root, 'build/node_modules'))
 for (const version of nodes) {
   const prefix = join(root, 'node_modules/.cache/p2pctl-nodes', version)
   const node = join(prefix, 'node_modules/node/bin/node')

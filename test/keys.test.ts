@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { after, test } from 'node:test'
 import { generateKeyPair, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import { createLibp2p } from 'libp2p'
@@ -98,7 +98,9 @@ test('a folder that is not there is file_unwritable', async () => {
 test('a write that fails leaves no file', { skip: windows }, async () => {
   const path = fresh()
   // no file may grow beyond 0 bytes here, so that the open works and the write does not
-  const script = `import { generateKeyFile } from './src/keys.ts'
+  // compiled for an older Node, where npm run test:nodes runs it
+  const keys = import.meta.resolve(`../src/keys${extname(import.meta.filename)}`)
+  const script = `import { generateKeyFile } from '${keys}'
     await generateKeyFile(process.argv[1]).catch(error => console.log(error.code, error.cause.code))`
   const limited = ['-c', 'ulimit -f 0 && exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', script, path]
   assert.equal(execFileSync('sh', limited, { encoding: 'utf8' }), 'file_unwritable EFBIG\n')

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { getEventListeners } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import {
@@ -21,6 +22,7 @@ import {
   sha256,
   withReceiver
 } from './helpers/send-peers.ts'
+import { root } from './helpers/cli.ts'
 import { plainNode } from './helpers/plain-node.ts'
 import type { Code } from '../src/errors.ts'
 import {
@@ -252,7 +254,7 @@ test('an interrupted sender throws the reason, stops a source that hangs, and le
 })
 
 test('the examples of the specification are what is sent and understood', async () => {
-  const text = await readFile(new URL('../docs/send-protocol.md', import.meta.url), 'utf8')
+  const text = await readFile(join(root, 'docs/send-protocol.md'), 'utf8')
   const lines = /```hex\n([^`]+)```/.exec(text)![1]!.trim().split('\n')
   const examples = Object.fromEntries(lines.map(line => line.split(/ +/) as [string, string]))
   const none = new Uint8Array(0)

@@ -171,9 +171,11 @@ async function errorView(options: CommonOptions): Promise<(event: Event) => void
   return event => {
     // those of --each have a scope, and stand in a table of their own
     if (event.type === 'dial.attempt' && event.scope == null) attempts.push(event)
-    if (event.type !== 'error') return
+    // a dial that worked ends the story of those before it: the same target may be given, or dialed, more than once
+    if (event.type !== 'error' && !(event.type === 'dial.attempt' && event.ok)) return
     const tried = attempts.filter(attempt => attempt.target === event.target)
     attempts = attempts.filter(attempt => attempt.target !== event.target)
+    if (event.type !== 'error') return
     for (const line of errorLines(event, tried, pen)) pen.line(line)
   }
 }

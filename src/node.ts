@@ -4,7 +4,7 @@ import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import { tracedEncrypter } from './trace.ts'
-import { loadTransport, transportFor, type TransportName } from './transports.ts'
+import { loadTransport, transportFor, type TransportName, type TransportOptions } from './transports.ts'
 import { version } from './version.ts'
 
 /** The parts of a libp2p node that a service may ask for: its public extension point. */
@@ -18,7 +18,7 @@ export type Components = CircuitRelayTransportComponents & {
 
 type Service = (components: Components) => unknown
 
-export interface NodeOptions {
+export interface NodeOptions extends TransportOptions {
   /** A private key file; without one the identity is new in each run. */
   identity?: string | undefined
   /** What to tell peers instead of the addresses that the node listens on. */
@@ -86,7 +86,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const parts = components!
   const loaded = new Map<TransportName, Promise<void>>()
   const use = async (name: TransportName): Promise<void> => {
-    const transport = (await loadTransport(name))(parts)
+    const transport = (await loadTransport(name, options))(parts)
     parts.transportManager.add(transport)
     await (transport as { start?(): Promise<void> }).start?.()
   }

@@ -4,10 +4,16 @@ import type { Components } from './node.ts'
 /** The transports that this build can load, by the name that events use. */
 export type TransportName = 'tcp' | 'ws' | 'circuit'
 
+/** What some transports take; each reads its own. */
+export interface TransportOptions {
+  /** STUN servers for WebRTC; none is asked unasked. */
+  stun?: string[] | undefined
+}
+
 type Factory = (components: Components) => Transport
 
 /** Each is imported only when an address asks for it. */
-const loaders: Record<TransportName, () => Promise<Factory>> = {
+const loaders: Record<TransportName, (options: TransportOptions) => Promise<Factory>> = {
   tcp: async () => (await import('@libp2p/tcp')).tcp(),
   ws: async () => (await import('@libp2p/websockets')).webSockets(),
   circuit: async () => {
@@ -25,6 +31,6 @@ export function transportFor(kind: string | null): TransportName | null {
   return kind != null && kind in loaders ? (kind as TransportName) : null
 }
 
-export async function loadTransport(name: TransportName): Promise<Factory> {
-  return await loaders[name]()
+export async function loadTransport(name: TransportName, options: TransportOptions): Promise<Factory> {
+  return await loaders[name](options)
 }

@@ -12,6 +12,10 @@ export interface Verdict {
   hint?: string
   expected?: string
   actual?: string
+  /** Nothing of this kind is in common: second-look.ts asks what the peer takes. */
+  unmatched?: 'security' | 'muxer'
+  offered?: string[]
+  accepted?: string[] | null
 }
 
 const bySyscall: Record<string, Code> = {
@@ -39,7 +43,7 @@ const says = (code: Code, phase: Phase, text: string = codes[code].says): Verdic
  * Names the failure of one dial. libp2p 3.3 has no common error class and its upgrader drops the cause, so the trace
  * says how far the dial came and what the network answered, and only then the error's own words are read.
  */
-export function classifyDial(error: unknown, trace: Trace, timedOut: boolean): Verdict {
+export function classifyDial(error: unknown, trace: Trace, timedOut: boolean, expectedPeer: string | null): Verdict {
   const phase = phaseOf(trace)
   const name = error instanceof Error ? error.name : ''
   const text = error instanceof Error ? error.message : ''
@@ -54,10 +58,17 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean): V
       actual
     }
   }
+  if (trace.securityError?.name === 'UnexpectedPeerError') {
+    // TLS does not say who it is (@libp2p/tls 3.1): second-look.ts asks
+    return { ...says('peer_id_mismatch', 'security'), ...(expectedPeer != null && { expected: expectedPeer }) }
+  }
   const status = /failed to connect via relay with status (\w+)/.exec(text)?.[1]
   if (status != null) return classifyRelayStatus(status)
   if (name === 'InvalidPeerIdError') return says('dial_self', 'security')
   if (trace.stranger != null) return classifyStranger(trace.stranger, phase)
+  if (trace.fingerprint == null && trace.nonce === true) return classifyNonce()
+  const negotiated = trace.agreedAt != null || text.includes('could not negotiate')
+  if (trace.fingerprint != null && phase === 'security' && !negotiated) return classifyKeyed(trace)
   if (timedOut) return timeout(phase, trace)
   if (name === 'TransportUnavailableError') return says('no_transport', 'connect')
   if (phase === 'connect') return classifyConnect(error, trace)
@@ -75,14 +86,43 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean): V
   if (phase === 'security') {
     // noise carries the choice of the muxer with it (libp2p-noise 17)
     if (text.includes('no common muxers')) {
-      return says('muxer_failed', 'muxer', 'no stream muxer in common (offered: yamux)')
+      return { ...says('muxer_failed', 'muxer', NO_MUXER), unmatched: 'muxer' }
     }
     if (text.includes('could not negotiate')) {
-      return says('security_failed', phase, 'no security protocol in common (offered: noise)')
+      return { ...says('security_failed', phase, 'no security protocol in common'), unmatched: 'security' }
     }
     return says('security_failed', phase, `no libp2p security handshake: ${safe(lower(text), 120)}`)
   }
-  return says('muxer_failed', phase, `no stream muxer in common: ${safe(lower(text), 120)}`)
+  if (text.includes('could not negotiate')) return { ...says('muxer_failed', phase, NO_MUXER), unmatched: 'muxer' }
+  return says('muxer_failed', phase, `${NO_MUXER}: ${safe(lower(text), 120)}`)
+}
+
+const NO_MUXER = 'no stream muxer in common'
+
+/** Under a key that the peer does not have all is garbage, or silence: more than a suspicion there cannot be. */
+export function classifyKeyed({ fingerprint, inTheOpen }: Trace): Verdict {
+  const code = 'psk_mismatch_suspected'
+  if (inTheOpen === true) {
+    return {
+      ...says(code, 'security', 'the peer answers in the open: it is in no private network'),
+      hint: 'dial it without --psk, or have it started with the swarm key'
+    }
+  }
+  return {
+    ...says(code, 'security', 'nothing readable came under our swarm key: the peer seems to have another one, or none'),
+    hint: `compare the fingerprints of the two swarm keys (p2pctl key show FILE); ours is ${fingerprint}`
+  }
+}
+
+function classifyNonce(): Verdict {
+  return {
+    ...says(
+      'psk_mismatch_suspected',
+      'security',
+      'the peer begins as one in a private network does, and we gave no key'
+    ),
+    hint: 'give the swarm key of its network with --psk FILE'
+  }
 }
 
 const mute =

@@ -3,17 +3,16 @@ import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf, relayPart, transportOf } from './addr.ts'
 import { lookUp } from './addresses.ts'
-import { classifyDial, classifyStranger, type Verdict } from './classify.ts'
+import { classifyDial, type Verdict } from './classify.ts'
 import { codes, Failure } from './errors.ts'
 import type { Event } from './events.ts'
 import { startLimit } from './limit.ts'
 import type { Node } from './node.ts'
+import { assertPrivate } from './private-network.ts'
 import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
-import { ipOf } from './reach.ts'
 import { safe } from './safe.ts'
-import { askStranger } from './stranger.ts'
 import type { Target } from './targets.ts'
-import { newTrace, type Trace, traceDial } from './trace.ts'
+import { newTrace, type Trace, traceDial, untraced } from './trace.ts'
 import { transportFor } from './transports.ts'
 
 export interface DialOptions {
@@ -110,10 +109,10 @@ export async function attempt(
   runSignal: AbortSignal
 ): Promise<Attempt> {
   runSignal.throwIfAborted()
-  await loadTransports(node, addr)
+  const unusable = await loadTransports(node, addr)
   using limit = startLimit(options.timeout, runSignal)
   const { signal } = limit
-  const trace = newTrace()
+  const trace = newTrace(node.fingerprint)
   let connection: Connection | null = null
   let identity: Identity | null = null
   let verdict: Verdict | null = null
@@ -121,6 +120,7 @@ export async function attempt(
   let identifiedAt: number | undefined
   let endedAt: number | undefined
   try {
+    if (unusable != null) throw unusable
     connection = await dial(node, addr, trace, options, signal)
     doneAt = performance.now()
     if (options.identified) {
@@ -130,23 +130,13 @@ export async function attempt(
   } catch (error) {
     runSignal.throwIfAborted()
     connection?.abort(error instanceof Error ? error : new Error(String(error)))
-    verdict = error instanceof Failure ? verdictOf(error, limit.passed) : classifyDial(error, trace, limit.passed)
+    verdict =
+      error instanceof Failure
+        ? verdictOf(error, limit.passed)
+        : classifyDial(error, trace, limit.passed, peerIdOf(addr) ?? null)
     doneAt ||= performance.now()
     endedAt = performance.now()
-    const ip = transportOf(addr) === 'tcp' ? ipOf(addr) : null
-    if (
-      ip != null &&
-      verdict.code === 'connection_reset' &&
-      verdict.phase === 'security' &&
-      trace.receivedBytes === 0
-    ) {
-      const answered = await askStranger(
-        ip,
-        Number(addr.getComponents().find(({ name }) => name === 'tcp')!.value),
-        signal
-      )
-      if (answered != null) verdict = classifyStranger(answered, 'security')
-    }
+    verdict = await (await secondLook()).lookAgain(node, addr, trace, verdict, signal)
   }
   const totalMs = (endedAt ?? performance.now()) - trace.startedAt + (resolveMs ?? 0)
   const security = connection == null ? null : nameOf(connection.encryption)
@@ -189,12 +179,20 @@ export async function attempt(
   }
 }
 
-/** Before the clock starts: reading our own code is not the peer's time. */
-async function loadTransports(node: Node, addr: Multiaddr): Promise<void> {
-  for (const part of [relayPart(addr), addr]) {
-    const name = part == null ? null : transportFor(transportOf(part))
-    if (name != null) await node.use(name)
+/** Before the clock starts: reading our own code is not the peer's time. Gives the failure where one cannot be used. */
+async function loadTransports(node: Node, addr: Multiaddr): Promise<Failure | null> {
+  try {
+    for (const part of [relayPart(addr), addr]) {
+      const kind = part == null ? null : transportOf(part)
+      if (node.fingerprint != null) assertPrivate(kind)
+      const name = transportFor(kind)
+      if (name != null) await node.use(name)
+    }
+  } catch (error) {
+    if (error instanceof Failure) return error
+    throw error
   }
+  return null
 }
 
 async function dial(
@@ -218,8 +216,18 @@ async function dial(
     trace.relayed = true
   }
   // not libp2p.dial(): its queue merges dials to one peer, knows other addresses, and cuts each off after 6 s
-  return await traceDial(trace, onProgress => node.components.transportManager.dial(addr, { signal, onProgress }))
+  return await traceDial(trace, onProgress => {
+    const over = new AbortController()
+    const dialed = node.components.transportManager.dial(addr, { signal, onProgress }).finally(() => over.abort())
+    if (node.fingerprint == null) return dialed
+    const until = AbortSignal.any([signal, over.signal])
+    const doubt = untraced(async () => await (await secondLook()).doubtSilence(node, addr, trace, until))
+    return Promise.race([dialed, doubt.then(failure => (failure == null ? dialed : Promise.reject(failure)))])
+  })
 }
+
+/** Read only where a dial goes wrong. */
+const secondLook = () => import('./second-look.ts')
 
 /** The way to the relay is dialed as an address of its own, so that its failures are told apart from the relay's. */
 async function dialRelay(node: Node, addr: Multiaddr, options: DialOptions, signal: AbortSignal): Promise<void> {
@@ -232,17 +240,14 @@ async function dialRelay(node: Node, addr: Multiaddr, options: DialOptions, sign
     })
   }
   if (node.libp2p.getConnections().some(connection => connection.remotePeer.toString() === relayPeer)) return
-  const trace = newTrace()
+  const trace = newTrace(node.fingerprint)
   try {
     await dial(node, relay, trace, options, signal)
   } catch (error) {
-    const verdict = error instanceof Failure ? verdictOf(error, false) : classifyDial(error, trace, signal.aborted)
-    throw new Failure(verdict.code, `the relay: ${verdict.says}`, {
-      phase: 'relay',
-      expected: verdict.expected,
-      actual: verdict.actual,
-      cause: error
-    })
+    const first =
+      error instanceof Failure ? verdictOf(error, false) : classifyDial(error, trace, signal.aborted, relayPeer)
+    const verdict = await (await secondLook()).lookAgain(node, relay, trace, first, signal)
+    throw new Failure(verdict.code, `the relay: ${verdict.says}`, { ...verdict, phase: 'relay', cause: error })
   }
 }
 
@@ -254,6 +259,7 @@ function verdictOf(failure: Failure, timedOut: boolean): Verdict {
     says: timedOut ? `timed out in the ${phase} phase` : failure.message,
     ...(failure.expected != null && { expected: failure.expected }),
     ...(failure.actual != null && { actual: failure.actual }),
+    ...(failure.offered != null && { offered: failure.offered, accepted: failure.accepted ?? null }),
     ...(!timedOut && failure.hint !== codes[failure.code].hint && { hint: failure.hint })
   }
 }
@@ -261,7 +267,7 @@ function verdictOf(failure: Failure, timedOut: boolean): Verdict {
 function failureOf(target: Target, addr: string, verdict: Verdict): Failure {
   const message =
     verdict.code === 'peer_id_mismatch'
-      ? `wrong peer at ${safe(addr)}: expected ${verdict.expected}, got ${verdict.actual}`
+      ? `wrong peer at ${safe(addr)}: expected ${verdict.expected}, got ${verdict.actual ?? 'another one'}`
       : `cannot dial ${labelOf(target)}: ${verdict.says}`
   return new Failure(verdict.code, message, { ...verdict, addr, target: target.text })
 }

@@ -8,13 +8,14 @@ import type { Event, Said } from './events.ts'
 import { type ExpectOptions, readExpectations, unmet } from './expect.ts'
 import { merge } from './flow.ts'
 import { openNode } from './node.ts'
+import type { OfferOptions } from './offers.ts'
 import { identityEvent } from './protocols/identify.ts'
 import { whyNotFromHere } from './reach.ts'
 import { safe } from './safe.ts'
 import { failureEvent, type Target, verdictOf } from './targets.ts'
 import { transportFor } from './transports.ts'
 
-export interface EachOptions extends DialOptions, ExpectOptions {
+export interface EachOptions extends DialOptions, ExpectOptions, OfferOptions {
   identity?: string
   /** Not the target's own addresses, but those that the peer behind it announces. */
   announced?: boolean
@@ -125,7 +126,7 @@ async function* addJobs(
 ): AsyncGenerator<Said> {
   const { addrs, resolveMs } = yield* lookUp({ text: plan.target.text, addr }, options, signal)
   for (const found of addrs) {
-    const skipped = whyNotFromHere(found, { transport: options.transport, announcedOver })
+    const skipped = whyNotFromHere(found, { transport: options.transport, psk: options.psk, announcedOver })
     plan.jobs.push({ plan, addr: found, resolveMs, skipped, lost: null, failures: [], done: skipped != null })
   }
 }

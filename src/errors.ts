@@ -52,9 +52,13 @@ export const codes = {
   security_failed: {
     exit: 6,
     says: 'no secure channel',
-    hint: 'check that the other side is a libp2p peer that offers noise'
+    hint: 'check that the other side is a libp2p peer; --security chooses what is offered, noise and tls unless told'
   },
-  muxer_failed: { exit: 6, says: 'no common stream muxer', hint: 'check that the other side offers yamux' },
+  muxer_failed: {
+    exit: 6,
+    says: 'no common stream muxer',
+    hint: 'offer what the other side takes: --muxer yamux,mplex'
+  },
   protocol_not_supported: {
     exit: 6,
     says: 'the peer does not speak the protocol',
@@ -68,8 +72,8 @@ export const codes = {
   certhash_mismatch: { exit: 1, says: 'the certificate hash differs', hint: 'ask the peer for its current address' },
   psk_mismatch_suspected: {
     exit: 1,
-    says: 'the pre-shared keys seem to differ',
-    hint: 'compare the fingerprints of the two swarm keys'
+    says: 'a private network on one side alone, or two keys that differ',
+    hint: 'compare the fingerprints of the two swarm keys: p2pctl key show FILE'
   },
   relay_no_reservation: {
     exit: 7,
@@ -154,6 +158,9 @@ export interface FailureOptions {
   addr?: string | undefined
   expected?: string | undefined
   actual?: string | undefined
+  /** Where nothing is in common: what we offer, and what the peer takes, as far as it is known. */
+  offered?: string[] | undefined
+  accepted?: string[] | null | undefined
   target?: string | undefined
   exitCode?: number | undefined
   cause?: unknown
@@ -168,6 +175,8 @@ export class Failure extends Error {
   readonly addr: string | undefined
   readonly expected: string | undefined
   readonly actual: string | undefined
+  readonly offered: string[] | undefined
+  readonly accepted: string[] | null | undefined
   readonly target: string | undefined
   readonly exitCode: number
 
@@ -179,6 +188,8 @@ export class Failure extends Error {
     this.addr = options.addr
     this.expected = options.expected
     this.actual = options.actual
+    this.offered = options.offered
+    this.accepted = options.accepted
     this.target = options.target
     this.exitCode = options.exitCode ?? codes[code].exit
   }
@@ -196,6 +207,7 @@ export function errorEvent(failure: Failure): Event<'error'> {
     addr: failure.addr ?? null,
     expected: failure.expected ?? null,
     actual: failure.actual ?? null,
-    exit_code: failure.exitCode
+    exit_code: failure.exitCode,
+    ...(failure.offered != null && { offered: failure.offered, accepted: failure.accepted ?? null })
   }
 }

@@ -67,12 +67,14 @@ export const events = {
       addr: 'string|null',
       expected: 'string|null',
       actual: 'string|null',
-      exit_code: 'integer'
+      exit_code: 'integer',
+      'offered?': 'string[]',
+      'accepted?': 'string[]|null'
     }
   ],
   'listen.ready': [
     'every requested address listens; the ready file holds the same fields',
-    { pid: 'integer', peer_id: 'string', addrs: 'string[]' }
+    { pid: 'integer', peer_id: 'string', addrs: 'string[]', 'psk_fingerprint?': 'string' }
   ],
   'listen.addrs': ['the addresses that peers can dial have changed', { addrs: 'string[]' }],
   'connection.open': [
@@ -262,6 +264,10 @@ export const events = {
       'cid_base32?': 'string',
       'cid_base36?': 'string'
     }
+  ],
+  'key.psk': [
+    'the key of a private network, by its fingerprint, as Kubo prints it',
+    { path: 'string', fingerprint: 'string', 'created?': 'boolean' }
   ],
   'key.convert': [
     'a private key was written in another form',

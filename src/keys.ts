@@ -88,29 +88,33 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
 
 /** Reads a private key file, whatever its type. Throws as readKeyFile does. */
 export async function readKey(path: string): Promise<KeptKey> {
+  return decodeKeyFile(await readSecretFile(path, 'private key'), path)
+}
+
+/** The bytes of a file that is for its owner's eyes only. Throws Failure file_unreadable, key_permissions, key_invalid. */
+export async function readSecretFile(path: string, what: 'private key' | 'swarm key'): Promise<Buffer> {
   // without O_NONBLOCK the open of a FIFO waits for a writer, and nothing can end that wait
   const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch(error => {
-    throw unreadable(path, wordsFor(error), error)
+    throw unreadable(path, what, wordsFor(error), error)
   })
-  let bytes: Buffer
   try {
-    bytes = await readChecked(handle, path)
+    return await readChecked(handle, path, what)
   } catch (error) {
-    throw error instanceof Failure ? error : unreadable(path, wordsFor(error), error)
+    throw error instanceof Failure ? error : unreadable(path, what, wordsFor(error), error)
   } finally {
     await handle.close()
   }
-  return decode(bytes, path)
 }
 
 /** What is checked is the open file, so that another one cannot take its place after the check. */
-async function readChecked(handle: FileHandle, path: string): Promise<Buffer> {
+async function readChecked(handle: FileHandle, path: string, what: string): Promise<Buffer> {
   const stat = await handle.stat()
-  if (!stat.isFile()) throw unreadable(path, stat.isDirectory() ? 'it is a directory' : 'it is not a regular file')
+  if (!stat.isFile())
+    throw unreadable(path, what, stat.isDirectory() ? 'it is a directory' : 'it is not a regular file')
   // on Windows these bits say nothing about who may read
   if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0) {
     const mode = (stat.mode & 0o7777).toString(8).padStart(4, '0')
-    const message = `private key ${shown(path)} is readable by others (mode ${mode})`
+    const message = `${what} ${shown(path)} is readable by others (mode ${mode})`
     throw new Failure('key_permissions', message, { hint: `chmod 600 ${quoted(path)}` })
   }
   const buffer = Buffer.alloc(maxBytes + 1)
@@ -120,11 +124,12 @@ async function readChecked(handle: FileHandle, path: string): Promise<Buffer> {
     if (bytesRead === 0) break
     length += bytesRead
   }
-  if (length > maxBytes) throw invalid(path, 'is larger than 16 KiB')
+  if (length > maxBytes) throw new Failure('key_invalid', `${what} ${shown(path)} is larger than 16 KiB`)
   return buffer.subarray(0, length)
 }
 
-function decode(bytes: Buffer, path: string): KeptKey {
+/** What stands in a private key file. Throws Failure key_invalid. */
+export function decodeKeyFile(bytes: Buffer, path: string): KeptKey {
   if (bytes.length === 0) throw invalid(path, 'is empty')
   try {
     const { secret, format } = decodeKey(bytes)
@@ -148,8 +153,8 @@ function unwritable(path: string, cause: unknown): Failure {
   return new Failure(code ?? 'file_unwritable', `cannot write ${shown(path)}: ${wordsFor(cause)}`, { cause })
 }
 
-function unreadable(path: string, why: string, cause?: unknown): Failure {
-  return new Failure('file_unreadable', `cannot read private key ${shown(path)}: ${why}`, { cause })
+function unreadable(path: string, what: string, why: string, cause?: unknown): Failure {
+  return new Failure('file_unreadable', `cannot read ${what} ${shown(path)}: ${why}`, { cause })
 }
 
 function invalid(path: string, what: string, options?: FailureOptions): Failure {

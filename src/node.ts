@@ -1,9 +1,11 @@
-import type { Connection, Libp2p, PrivateKey, Transport } from '@libp2p/interface'
+import type { Connection, ConnectionProtector, Libp2p, PrivateKey, Transport, Upgrader } from '@libp2p/interface'
 import type { AddressManager, ConnectionManager, Registrar, TransportManager } from '@libp2p/interface-internal'
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
-import { tracedEncrypter } from './trace.ts'
+import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
+import { assertPrivate, loadProtector, whyNotPrivate } from './private-network.ts'
+import { loadEncrypters, loadMuxers } from './security.ts'
 import { loadTransport, transportFor, type TransportName, type TransportOptions } from './transports.ts'
 import { version } from './version.ts'
 
@@ -14,11 +16,13 @@ export type Components = CircuitRelayTransportComponents & {
   registrar: Registrar
   transportManager: TransportManager & { add(transport: Transport): void }
   privateKey: PrivateKey
+  upgrader: Upgrader
+  connectionProtector?: ConnectionProtector
 }
 
 type Service = (components: Components) => unknown
 
-export interface NodeOptions extends TransportOptions {
+export interface NodeOptions extends TransportOptions, OfferOptions {
   /** A private key file; without one the identity is new in each run. */
   identity?: string | undefined
   /** What to tell peers instead of the addresses that the node listens on. */
@@ -35,6 +39,10 @@ export interface Node extends AsyncDisposable {
   readonly libp2p: Libp2p
   readonly components: Components
   readonly peerId: string
+  /** What it offers, in the order of preference. */
+  readonly offers: { security: string[]; muxers: string[] }
+  /** Of the key of the private network that it is in (psk.ts); null in none. */
+  readonly fingerprint: string | null
   /** Loads a transport once; a node starts with none. */
   use(name: TransportName): Promise<void>
 }
@@ -43,24 +51,24 @@ export interface Node extends AsyncDisposable {
 const STOP_MS = 1000
 const CLOSE_MS = 300
 
-/** A stalled relay or receiver must not hold more than this for each stream: below the read buffer of a stream, 4 MiB. */
-const STREAM_WINDOW = 1 << 20
-
 export async function openNode(options: NodeOptions): Promise<Node> {
-  const [{ createLibp2p }, { noise }, { yamux }, { identify }] = await Promise.all([
+  const { security = defaultSecurity, muxer: muxers = defaultMuxers, psk } = options
+  const [{ createLibp2p }, { identify }, connectionEncrypters, streamMuxers] = await Promise.all([
     import('libp2p'),
-    import('@chainsafe/libp2p-noise'),
-    import('@chainsafe/libp2p-yamux'),
-    import('@libp2p/identify')
+    import('@libp2p/identify'),
+    loadEncrypters(security),
+    loadMuxers(muxers)
   ])
   const identity = options.identity == null ? null : await readIdentity(options.identity)
+  const swarmKey = psk == null ? null : await (await import('./psk.ts')).readSwarmKey(psk)
   let components: Components | undefined
   const libp2p = await createLibp2p({
     ...(identity != null && { privateKey: identity }),
     nodeInfo: { name: 'p2pctl', version, userAgent: `p2pctl/${version} node/${process.versions.node}` },
     addresses: { announce: options.announce?.map(addr => parseAddr(addr).toString()) ?? [] },
-    connectionEncrypters: [tracedEncrypter(noise())],
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } })],
+    connectionEncrypters,
+    streamMuxers,
+    ...(swarmKey != null && { connectionProtector: await loadProtector(swarmKey) }),
     // it pings every 10 s and aborts the connection when that fails: it would falsify what we measure
     connectionMonitor: { enabled: false },
     connectionGater: { denyInboundConnection: () => options.mayConnect?.() === false },
@@ -86,6 +94,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const parts = components!
   const loaded = new Map<TransportName, Promise<void>>()
   const use = async (name: TransportName): Promise<void> => {
+    if (swarmKey != null) assertPrivate(name)
     const transport = (await loadTransport(name, options))(parts)
     parts.transportManager.add(transport)
     await (transport as { start?(): Promise<void> }).start?.()
@@ -94,6 +103,8 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     libp2p,
     components: parts,
     peerId: libp2p.peerId.toString(),
+    offers: { security, muxers },
+    fingerprint: swarmKey?.fingerprint ?? null,
     use: name => {
       if (!loaded.has(name)) loaded.set(name, use(name))
       return loaded.get(name)!
@@ -125,6 +136,8 @@ async function closeInOrder(connection: Connection): Promise<void> {
 export async function listenOn(node: Node, addr: string): Promise<void> {
   const ma = parseAddr(addr)
   const kind = transportOf(ma)
+  const why = node.fingerprint == null ? null : whyNotPrivate(kind)
+  if (why != null) throw new Failure('no_such_listener', `cannot listen on ${addr}: ${why}`, { phase: 'listen', addr })
   const name = kind === 'wss' ? null : transportFor(kind)
   if (name == null) {
     throw new Failure('no_such_listener', `cannot listen on ${addr}: no ${kind ?? 'known'} listener in this build`, {

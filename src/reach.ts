@@ -2,11 +2,14 @@ import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Component, Multiaddr } from '@multiformats/multiaddr'
 import { relayPart, scopeOf, transportOf } from './addr.ts'
+import { whyNotPrivate } from './private-network.ts'
 import { transportFor } from './transports.ts'
 
 export interface ReachOptions {
   /** Only these transports are wanted. */
   transport?: string[] | undefined
+  /** The key of a private network, which some transports go past. */
+  psk?: string | undefined
   /** The peer announced it on a connection to this address; null where a person gave the address. */
   announcedOver: Multiaddr | null
   /** As `os.networkInterfaces()` gives them. */
@@ -17,6 +20,8 @@ export interface ReachOptions {
 export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string | null {
   const kind = transportOf(addr)
   if (options.transport?.includes(kind ?? '') === false) return 'left out by --transport'
+  const why = options.psk == null ? null : whyNotPrivate(kind)
+  if (why != null) return why
   if (transportFor(kind) == null) return `no transport for ${kind ?? 'this kind of address'} in this build`
   if (kind === 'circuit') {
     const relay = relayPart(addr)

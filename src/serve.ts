@@ -77,7 +77,14 @@ export async function* serve(
     if (direction === 'open') opened++
     else if (++closed === options.exitAfter) end.abort()
   })
-  const ready = { type: 'listen.ready' as const, pid: process.pid, peer_id: node.peerId, addrs: ownAddrs(node) }
+  const { peerId, fingerprint } = node
+  const ready = {
+    type: 'listen.ready' as const,
+    pid: process.pid,
+    peer_id: peerId,
+    addrs: ownAddrs(node),
+    ...(fingerprint != null && { psk_fingerprint: fingerprint })
+  }
   try {
     if (options.readyFile != null) await writeReadyFile(options.readyFile, ready)
     yield ready

@@ -26,12 +26,27 @@ const openings: [RegExp, string][] = [
  * and for everything that is not known for sure. Where a WebSocket is on its way (`opening`), HTTP is no stranger.
  */
 export function strangerIn(bytes: Uint8Array, opening: boolean): string | undefined {
+  if (looksRandom(bytes)) return undefined
   const text = Buffer.from(bytes.subarray(0, 256)).toString('latin1')
   if (opening && text.startsWith('HTTP/')) return undefined
   const name = openings.find(([begins]) => begins.test(text))?.[1]
   if (name == null) return undefined
   const banner = /^[\x20-\x7e]{3,}/.exec(text)?.[0]
   return `${name} answered${banner == null ? '' : ` (${safe(banner.trim(), 80)})`}`
+}
+
+const NONCE_BYTES = 24
+
+/**
+ * Whether bytes begin as a peer in a private network does, with a nonce. Of 24 random bytes fewer than 18 different ones,
+ * or fewer than 2 beyond ASCII, come once in 600,000 times; text has few of the latter, a binary head many zeros, and
+ * only a TLS handshake has random bytes so close to its beginning.
+ */
+export function looksRandom(bytes: Uint8Array): boolean {
+  const nonce = bytes.subarray(0, NONCE_BYTES)
+  const handshake = nonce[0] === 0x16 && nonce[1] === 0x03
+  if (nonce.length < NONCE_BYTES || handshake || new Set(nonce).size < 18) return false
+  return nonce.filter(byte => byte >= 0x80).length >= 2
 }
 
 const ASK_MS = 1000

@@ -7,13 +7,21 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import type { ConnectionEncrypter, SecureConnectionOptions } from '@libp2p/interface'
-import { strangerIn } from './stranger.ts'
+import { looksRandom, strangerIn } from './stranger.ts'
 
 /** One dial as it goes on. Times are those of `performance.now()`, in ms. */
 export interface Trace {
   startedAt: number
   /** Its transport is a circuit through a relay that is connected already. */
   relayed: boolean
+  /** Of the key that protects it in a private network (psk.ts); null in the open. */
+  fingerprint: string | null
+  /** The peer began with what a peer in a private network begins with, and nobody else is known to: random bytes. */
+  nonce?: boolean
+  /** It answered in the open where a private network was asked for, or, asked on purpose, it did not. */
+  inTheOpen?: boolean
+  /** Called once the peer is to show that it has the key. */
+  onProtect?: () => void
   /** What was opened for it, if anything: Node's WebSocket refuses some ports without trying. */
   socket?: Socket
   /** What has come from the other side since the transport is connected. */
@@ -50,7 +58,7 @@ export async function traceDial<T>(trace: Trace, dial: (onProgress: (event: Prog
     return await traces.run(trace, () =>
       dial(event => {
         // the last one counts: a dial through a relay may connect to the relay first
-        if (event.type !== 'upgrader:encrypt-outbound-connection') return
+        if (event.type !== 'upgrader:encrypt-outbound-connection' || trace.fingerprint != null) return
         trace.connectedAt = performance.now()
         trace.receivedBytes = 0
       })
@@ -62,8 +70,31 @@ export async function traceDial<T>(trace: Trace, dial: (onProgress: (event: Prog
   }
 }
 
-export function newTrace(): Trace {
-  return { startedAt: performance.now(), relayed: false, earlyMuxer: false, receivedBytes: 0 }
+export function newTrace(fingerprint: string | null): Trace {
+  return { startedAt: performance.now(), relayed: false, earlyMuxer: false, receivedBytes: 0, fingerprint }
+}
+
+/** The trace of the dial that this is part of, if it is part of one. */
+export function currentTrace(): Trace | undefined {
+  return traces.getStore()
+}
+
+/** Runs what is no part of the dial that it is called in. */
+export function untraced<T>(run: () => T): T {
+  return traces.exit(run)
+}
+
+/** Waits for what is no time of the peer, as code of our own that is read: no clock of the dial sees it. */
+export async function stopClock<T>(wait: Promise<T>): Promise<T> {
+  const trace = traces.getStore()
+  const from = performance.now()
+  const value = await wait
+  const ms = performance.now() - from
+  if (trace != null) {
+    trace.startedAt += ms
+    if (trace.connectedAt != null) trace.connectedAt += ms
+  }
+  return value
 }
 
 /** Wraps the factory of an encrypter, so that outbound handshakes are seen by the trace that they belong to. */
@@ -101,6 +132,7 @@ function watchSockets(): void {
     const { socket } = message as { socket: Socket }
     trace.socket = socket
     watchFirstBytes(socket, trace)
+    watchForNonce(socket, trace)
     socket.once('error', error => {
       trace.socketError ??= error
     })
@@ -133,3 +165,29 @@ function watchFirstBytes(socket: Socket, trace: Trace): void {
     return more
   }
 }
+
+/** The same for the first bytes of a peer in a private network, which come before anything else, in a WebSocket too. */
+function watchForNonce(socket: Socket, trace: Trace): void {
+  const push = socket.push
+  socket.push = (chunk, encoding) => {
+    const first = chunk instanceof Uint8Array ? behindWebSocket(chunk) : null
+    if (first != null && first.length > 0) {
+      trace.nonce = looksRandom(first)
+      socket.push = push
+    }
+    const more = push.call(socket, chunk, encoding)
+    if (trace.nonce === true && trace.fingerprint == null) setImmediate(() => socket.destroy())
+    return more
+  }
+}
+
+/** What the peer said, without the answer to the upgrade and the head of a frame. */
+function behindWebSocket(chunk: Uint8Array): Uint8Array {
+  const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+  const upgraded = bytes.subarray(0, 12).toString('latin1') === 'HTTP/1.1 101'
+  const inside = upgraded ? bytes.subarray(bytes.indexOf('\r\n\r\n') + 4) : bytes
+  return inside[0] === BINARY_FRAME && inside[1]! < 126 ? inside.subarray(2) : inside
+}
+
+/** https://www.rfc-editor.org/rfc/rfc6455#section-5.2: a whole message of bytes, its length in the next byte. */
+const BINARY_FRAME = 0x82

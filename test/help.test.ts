@@ -13,7 +13,7 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 
 const commands = ['dial', 'ping', 'send', 'listen', 'relay', 'peers', 'demo', 'addr', 'key', 'schema', 'version']
 const nested = [
-  ['key gen', 'key show', 'key convert'],
+  ['key gen', 'key psk', 'key show', 'key convert'],
   ['addr parse', 'addr resolve', 'addr dnsaddr'],
   ['relay check', 'relay reserve']
 ].flat()
@@ -171,6 +171,9 @@ const marks = {
   libp2p: 'libp2p:connection-manager',
   noise: 'Noise_XX',
   yamux: '/yamux/1.0.0',
+  tls: '1.3.6.1.4.1.53594.1.1',
+  mplex: 'rate limit hit when opening too many new streams',
+  pnet: 'protecting the connection',
   'circuit relay': 'libp2p:circuit',
   ora: 'dots12'
 }

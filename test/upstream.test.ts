@@ -6,8 +6,11 @@ import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { type Identify, identify } from '@libp2p/identify'
+import { mplex } from '@libp2p/mplex'
 import { ping } from '@libp2p/ping'
+import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
 import { multiaddr } from '@multiformats/multiaddr'
 import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
@@ -114,6 +117,51 @@ describe('libp2p 3.3', patient, () => {
     const closed = once(events(node), 'connection:close')
     await node.dial(multiaddr(addrOf(peer)))
     await closed
+  })
+})
+
+describe('@libp2p/tls 3.1', patient, () => {
+  test('the error of a wrong peer does not say who it is (src/classify.ts, src/second-look.ts)', async () => {
+    const libp2p = { connectionEncrypters: [tls()] }
+    await using peer = await plainNode({ libp2p })
+    await using node = await dialer({ libp2p })
+    const error = await errorOf(node.dial(multiaddr(addrOf(peer).replace(/[^/]+$/, OTHER))))
+    assert.equal(error.message, 'Unexpected Peer')
+  })
+})
+
+describe('@libp2p/mplex 12.0', patient, () => {
+  const libp2p = { streamMuxers: [mplex()] }
+
+  test('the sixth new stream in a second is dropped without a word (src/mplex.ts)', async () => {
+    await using peer = await plainNode({ libp2p })
+    await using node = await dialer({ libp2p })
+    await peer.handle('/test/1', () => {})
+    const connection = await node.dial(multiaddr(addrOf(peer)))
+    const signal = AbortSignal.timeout(1000)
+    const streams = Array.from({ length: 8 }, () => connection.newStream('/test/1', { signal }))
+    const ends = await Promise.allSettled(streams)
+    assert.ok(ends.some(({ status }) => status === 'rejected'))
+    assert.equal(connection.status, 'open')
+  })
+
+  test('a paused stream breaks off: it does not hold its sender back (src/mplex.ts)', async () => {
+    await using peer = await plainNode({ libp2p })
+    await using node = await dialer({ libp2p })
+    const broken = Promise.withResolvers<void>()
+    await peer.handle('/test/1', stream => {
+      stream.pause()
+      stream.addEventListener('close', ({ error }) => error != null && broken.resolve())
+    })
+    const stream = await node.dialProtocol(multiaddr(addrOf(peer)), '/test/1')
+    stream.send(new Uint8Array(5 << 20))
+    await broken.promise
+  })
+})
+
+describe('@libp2p/pnet 3.0', patient, () => {
+  test('whatever its file begins with is a key to it (src/psk.ts)', () => {
+    assert.doesNotThrow(() => preSharedKey({ psk: Buffer.from(`no\nkey\n${'ab'.repeat(32)}`) })())
   })
 })
 

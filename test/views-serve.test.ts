@@ -33,6 +33,11 @@ test('listen: the addresses, and the line for the other machine on stderr', () =
   assert.deepEqual(err, [`on another machine:  p2pctl ping ${LAN}`, 'ready in TIME, press ^C to stop'])
 })
 
+test('listen in a private network: the fingerprint of its key', () => {
+  const { out } = draw(listen, [start, { ...(ready([LAN]) as Event<'listen.ready'>), psk_fingerprint: '45fc986b' }])
+  assert.deepEqual(out, [`listening as ${PEER}   private network 45fc986b`, `  ${LAN}`])
+})
+
 test('listen on loopback alone: the other side is another terminal', () => {
   const { err } = draw(listen, [start, ready([LOOPBACK])])
   assert.deepEqual(err[0], `in another terminal:  p2pctl ping ${LOOPBACK}`)

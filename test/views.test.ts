@@ -247,6 +247,10 @@ test('key, version and schema: the answer alone on stdout', () => {
   assert.deepEqual(draw(key, [start, shown]).lines, [PEER])
   const made = draw(key, [start, { ...shown, created: true }])
   assert.deepEqual([made.out, made.err], [[PEER], ['wrote id.key (ed25519), readable by you alone']])
+  const psk = { type: 'key.psk', path: 'swarm.key', fingerprint: '45fc986b' } as const
+  assert.deepEqual(draw(key, [start, psk]).lines, ['45fc986b'])
+  const written = draw(key, [start, { ...psk, created: true }])
+  assert.deepEqual([written.out, written.err], [['45fc986b'], ['wrote swarm.key (swarm key), readable by you alone']])
   const versions = { version: '0.1.0', node: '24.0.0', libp2p: '3.3.11', contract: '1.0' }
   assert.deepEqual(draw(version, [start, { type: 'version.show', ...versions }]).lines, [
     ...['p2pctl 0.1.0', 'node 24.0.0', 'libp2p 3.3.11', 'contract 1.0']

@@ -21,10 +21,20 @@ export function keyCommands(key: Command): void {
     .action(runs(() => import('../commands/key-gen.ts'), view))
 
   common(key.command('show'))
-    .argument('<file>', 'a private key')
-    .description('Print the peer ID of a private key; with -v its type, its public key and the ID in other spellings.')
-    .addHelpText('after', examples('key show id.key', 'key show -v id.key'))
+    .argument('<file>', 'a private key, or a swarm key')
+    .description(
+      'Print the peer ID of a private key; with -v its type, its public key and the ID in other spellings. Of a swarm key, its fingerprint.'
+    )
+    .addHelpText('after', examples('key show id.key', 'key show -v id.key', 'key show swarm.key'))
     .action(runs(() => import('../commands/key-show.ts'), view))
+
+  common(key.command('psk'))
+    .argument('<file>', 'where to write it; never overwritten')
+    .description(
+      'Make the key of a private network (swarm.key), for --psk and for Kubo, and print its fingerprint, which Kubo prints too.'
+    )
+    .addHelpText('after', examples('key psk swarm.key'))
+    .action(runs(() => import('../commands/key-psk.ts'), view))
 
   common(key.command('convert'))
     .argument('<file>', "a private key in any of the forms, or Kubo's config")

@@ -1,4 +1,5 @@
 import { type Command, Help, Option } from 'commander'
+import { muxerNames, securityNames } from '../offers.ts'
 import { count, duration, port, words } from './parse.ts'
 
 export const TARGET = 'a multiaddr, @file with one a line, or - for stdin; p2pctl help targets'
@@ -23,6 +24,18 @@ export function common(command: Command): Command {
 function networked(command: Command): Command {
   return command
     .option('--identity <file>', 'a private key made by key gen; else the identity is new in each run')
+    .option('--psk <file>', 'the swarm.key of a private network; TCP, WebSocket and unix sockets only')
+    .addOption(
+      new Option('--security <list>', 'what is offered, in this order: noise, tls (default: both)').argParser(
+        words(...securityNames)
+      )
+    )
+    .addOption(
+      new Option(
+        '--muxer <list>',
+        'likewise: yamux, mplex (default: yamux); QUIC and WebRTC bring their own'
+      ).argParser(words(...muxerNames))
+    )
     .addOption(new Option('-w, --deadline <dur>', 'end the whole run after this long').argParser(duration))
 }
 

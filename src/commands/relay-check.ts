@@ -4,6 +4,7 @@ import { type Connected, connect, type DialOptions } from '../connect.ts'
 import { Failure } from '../errors.ts'
 import type { Event, Said } from '../events.ts'
 import { type Node, openNode } from '../node.ts'
+import type { OfferOptions } from '../offers.ts'
 import { requestCircuit } from '../protocols/hop-client.ts'
 import type { Grant } from '../protocols/hop-client.ts'
 import { voucherFaults } from '../protocols/hop-client.ts'
@@ -22,7 +23,7 @@ import { ask, dateOf, refused } from '../reserve.ts'
 import { safe } from '../safe.ts'
 import { readTargets, type Target } from '../targets.ts'
 
-export interface Options extends DialOptions {
+export interface Options extends DialOptions, OfferOptions {
   relay: string
   identity?: string
   /** A peer that has a reservation; by default a node of our own. */
@@ -47,8 +48,9 @@ export default async function* relayCheck(options: Options, signal: AbortSignal)
   const [relay] = await readTargets([options.relay])
   const through = options.through == null ? null : peerOf(options.through)
   const { ping } = await import('@libp2p/ping')
-  await using far = await openNode({ identity: options.identity, services: { ping: ping() } })
-  await using near = await openNode({})
+  const { identity, security, muxer, psk } = options
+  await using far = await openNode({ identity, security, muxer, psk, services: { ping: ping() } })
+  await using near = await openNode({ security, muxer, psk })
   yield { type: 'run.start', peer_id: far.peerId }
   const failed: string[] = []
   for await (const event of look(far, near, relay!, through, options, signal)) {

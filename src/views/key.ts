@@ -24,6 +24,10 @@ export default viewOf(({ out, err, verbose }) => {
         )
       }
     },
+    'key.psk': ({ path, fingerprint, created }) => {
+      if (created === true) wrote(path, 'swarm key')
+      out.line(fingerprint)
+    },
     'key.convert': ({ out: path, to, key_type, peer_id }) => {
       wrote(path, `${key_type}, ${to}`)
       out.line(peer_id)

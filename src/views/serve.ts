@@ -28,8 +28,8 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
     arriving.delete(peerId)
   }
   return {
-    'listen.ready': ({ peer_id, addrs }) => {
-      out.line(`${verb} as ${chalk.bold(shortId(peer_id, live))}`)
+    'listen.ready': ({ peer_id, addrs, psk_fingerprint: key }) => {
+      out.line(`${verb} as ${chalk.bold(shortId(peer_id, live))}${key == null ? '' : `   private network ${key}`}`)
       for (const addr of addrs) out.line(`  ${safe(addr)}`)
       if (quiet) return
       const best = addrs.find(addr => !isLoopback(addr)) ?? addrs[0]

@@ -1,0 +1,20 @@
+/** What can be offered to secure and to multiplex a connection; QUIC and WebRTC bring their own of both. */
+
+export const securityNames = ['noise', 'tls'] as const
+export type SecurityName = (typeof securityNames)[number]
+
+export const muxerNames = ['yamux', 'mplex'] as const
+export type MuxerName = (typeof muxerNames)[number]
+
+/** What every command that dials or listens takes. */
+export interface OfferOptions {
+  /** In the order of preference. */
+  security?: SecurityName[] | undefined
+  muxer?: MuxerName[] | undefined
+  /** A swarm key file: the key of the private network that this node is in. */
+  psk?: string | undefined
+}
+
+export const defaultSecurity: SecurityName[] = ['noise', 'tls']
+/** Not mplex: it has no flow control, and is deprecated (https://github.com/libp2p/specs/tree/master/mplex). */
+export const defaultMuxers: MuxerName[] = ['yamux']

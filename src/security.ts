@@ -1,0 +1,57 @@
+import type { ConnectionEncrypter, StreamMuxerFactory } from '@libp2p/interface'
+import type { Components } from './node.ts'
+import type { MuxerName, SecurityName } from './offers.ts'
+import { stopClock, tracedEncrypter } from './trace.ts'
+
+type EncrypterFactory = (components: Components) => ConnectionEncrypter
+type MuxerFactory = (components: Components) => StreamMuxerFactory
+
+/** A stalled relay or receiver must not hold more than this for each stream: below the read buffer of a stream, 4 MiB. */
+const STREAM_WINDOW = 1 << 20
+
+/** New streams a second of a peer, as many as yamux takes at once; more are dropped without a word (src/mplex.ts). */
+const NEW_STREAMS = 1000
+
+const encrypters: Record<SecurityName, { protocol: string; load(): Promise<EncrypterFactory> }> = {
+  noise: { protocol: '/noise', load: async () => (await import('@chainsafe/libp2p-noise')).noise() },
+  tls: { protocol: '/tls/1.0.0', load: async () => (await import('@libp2p/tls')).tls() }
+}
+
+const muxers: Record<MuxerName, () => Promise<MuxerFactory>> = {
+  yamux: async () => {
+    const { yamux } = await import('@chainsafe/libp2p-yamux')
+    return yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } })
+  },
+  mplex: async () => {
+    const [{ mplex }, { heldBack }] = await Promise.all([import('@libp2p/mplex'), import('./mplex.ts')])
+    return () => heldBack(mplex({ disconnectThreshold: NEW_STREAMS })())
+  }
+}
+
+/**
+ * In the order of preference. The first is what most connections take, and is read now; the others when a peer asks for
+ * them: reading @libp2p/tls 3.1 takes as long as all the rest of a start.
+ */
+export async function loadEncrypters([first, ...others]: SecurityName[]): Promise<EncrypterFactory[]> {
+  const ready = await encrypters[first!].load()
+  return [ready, ...others.map(name => lazily(encrypters[name]))].map(tracedEncrypter)
+}
+
+export async function loadMuxers(names: MuxerName[]): Promise<MuxerFactory[]> {
+  return await Promise.all(names.map(name => muxers[name]()))
+}
+
+function lazily({ protocol, load }: (typeof encrypters)[SecurityName]): EncrypterFactory {
+  return components => {
+    let loading: Promise<ConnectionEncrypter> | undefined
+    const loaded = (): Promise<ConnectionEncrypter> => {
+      loading ??= load().then(create => create(components))
+      return stopClock(loading)
+    }
+    return {
+      protocol,
+      secureInbound: async (stream, options) => await (await loaded()).secureInbound(stream, options),
+      secureOutbound: async (stream, options) => await (await loaded()).secureOutbound(stream, options)
+    }
+  }
+}

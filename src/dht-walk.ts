@@ -21,14 +21,18 @@ export interface WalkOptions extends LearnedOptions {
   concurrency?: number | undefined
   /** Ask those who were named, and nobody that they tell of. */
   alone?: boolean | undefined
+  /** What is looked for, as it was given. */
+  target?: string | undefined
 }
 
-/** A node that was met. */
-export interface Reached {
+/** A node, where it was met and where others say that it is. */
+export interface Heard {
   peerId: string
-  connection: Connection
-  /** Where it was met, and where others say that it is. */
   addrs: string[]
+}
+
+export interface Reached extends Heard {
+  connection: Connection
 }
 
 /** Something happened on the way; with what a node has answered, where one has. */
@@ -42,6 +46,8 @@ export interface Walk {
   ask(request: KadRequest, signal: AbortSignal): AsyncGenerator<Step>
   /** The nearest of those who have answered, 20 at most, nearest first. */
   closest(): Reached[]
+  /** The nearest of those whom others have told of, whether or not they were asked. */
+  told(): Heard[]
   done(): Event<'dht.done'>
 }
 
@@ -86,7 +92,7 @@ export function openWalk(node: Node, seeds: Target[], options: WalkOptions): Wal
   function nextStep(request: KadRequest, signal: AbortSignal): AsyncGenerator<Step> | undefined {
     if (signal.aborted || asked >= MAX_ASKED) return undefined
     const isNew = ({ state }: Candidate): boolean => state === 'heard'
-    const one = named.find(isNew) ?? nearest().find(isNew)
+    const one = named.find(isNew) ?? (alone ? undefined : nearest().find(isNew))
     if (one == null) return undefined
     one.state = 'asked'
     asked++
@@ -94,7 +100,7 @@ export function openWalk(node: Node, seeds: Target[], options: WalkOptions): Wal
   }
 
   async function* step(one: Candidate, request: KadRequest, signal: AbortSignal): AsyncGenerator<Step> {
-    const said = { type: 'dht.query', rpc: request.rpc, hop: one.hop } as const
+    const said = { type: 'dht.query', target: options.target, rpc: request.rpc, hop: one.hop } as const
     try {
       const begunAt = performance.now()
       const connection = yield* reach(one, signal)
@@ -106,7 +112,7 @@ export function openWalk(node: Node, seeds: Target[], options: WalkOptions): Wal
       const answer = await within(options.timeout, signal, limit => askKad(connection, dhtProtocol, [request], limit))
       const ms = performance.now() - sentAt
       one.state = 'answered'
-      if (!alone) hear(answer.closer, one)
+      hear(answer.closer, one)
       const { closer, providers, record } = answer
       const counts = { closer: closer.length, providers: providers.length, record: record != null }
       yield { event: { ...known, step: 'answer', ms, ...counts }, answered: { answer, by } }
@@ -189,10 +195,15 @@ export function openWalk(node: Node, seeds: Target[], options: WalkOptions): Wal
       if (!named.concat(...known.values()).some(isAnswered)) throw worst(failures, lastsMs)
     },
     closest: () => nearest().filter(isAnswered).map(reached),
+    told: () =>
+      nearest()
+        .filter(({ seed }) => seed == null)
+        .map(({ peerId, addrs }) => ({ peerId: peerId!, addrs: [...addrs] })),
     done: () => {
       const all = [...known.values()].filter(isAnswered)
       const hops = Math.max(0, ...all.map(({ hop }) => hop))
-      return { type: 'dht.done', asked, answered: all.length, hops, ms: performance.now() - startedAt }
+      const ms = performance.now() - startedAt
+      return { type: 'dht.done', target: options.target, asked, answered: all.length, hops, ms }
     }
   }
 }

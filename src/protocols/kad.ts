@@ -67,7 +67,7 @@ const CLOSE_MS = 1000
 export async function askKad(
   connection: Connection,
   protocol: string,
-  requests: KadRequest[],
+  requests: readonly KadRequest[],
   signal: AbortSignal
 ): Promise<KadAnswer> {
   let stream: Stream | undefined

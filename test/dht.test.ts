@@ -200,7 +200,7 @@ describe('dht providers and dht provide', patient, () => {
     const args = ['dht', 'provide', NOBODYS, '--node', first, '-l', '/ip4/127.0.0.1/tcp/0']
     const { code, stderr } = await run(args, patientRun)
     assert.equal(code, 0)
-    assert.match(stderr, /lead to this peer, which ends now: --stay/)
+    assert.match(stderr, /leads to this peer, which ends now: --stay/)
   })
 })
 

@@ -50,7 +50,7 @@ export function dhtCommands(dht: Command): void {
     .option('-l, --listen <addr...>', 'listen on these multiaddrs, and be found there')
     .option('--announce <addr...>', 'be found at these addresses instead')
     .option('--stay [dur]', 'then keep listening, until ^C or for this long', duration)
-    .addHelpText('after', examples('dht provide bafybei... -l /ip4/0.0.0.0/tcp/4001 --bootstrap @bootnodes.txt'))
+    .addHelpText('after', examples('dht provide bafybei... -l /ip4/0.0.0.0/tcp/4001 --bootstrap @boot.txt'))
     .action(
       runs(
         () => import('../commands/dht-provide.ts'),
@@ -67,10 +67,7 @@ export function dhtCommands(dht: Command): void {
     .option('-c, --count <n>', 'end when this many nodes have given one', count)
     .addHelpText(
       'after',
-      examples(
-        'dht get /v/hello --node /ip4/127.0.0.1/tcp/4001',
-        'dht get /ipns/12D3KooW... --bootstrap @bootnodes.txt'
-      )
+      examples('dht get /v/hello --node /ip4/127.0.0.1/tcp/4001', 'dht get /v/hello -q --bootstrap @bootnodes.txt')
     )
     .action(runs(() => import('../commands/dht-get.ts'), view))
 

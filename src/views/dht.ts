@@ -78,7 +78,7 @@ const table = (screen: Screen, { closestIsResult = false } = {}) => {
     'dht.provide': kept,
     'run.summary': (event: Event<'run.summary'>) => {
       status(null)
-      if (keepers > 0) note(`${event.peers ?? 0} of ${plural(keepers, 'node')} keep it`)
+      if (keepers > 0) note(`kept by ${event.peers ?? 0} of ${plural(keepers, 'node')}`)
     }
   }
 }
@@ -124,7 +124,7 @@ export const provideView = viewOf(screen => {
       own['run.summary'](event)
       if (quiet || !event.ok || stays) return
       const lost = options.announce == null ? 'which ends now: --stay keeps it there' : 'at the announced addresses'
-      err.line(err.chalk.yellow(`they lead to this peer, ${lost}`))
+      err.line(err.chalk.yellow(`the record leads to this peer, ${lost}`))
     }
   }
 })

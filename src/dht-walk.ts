@@ -106,8 +106,8 @@ export function openWalk(node: Node, seeds: Target[], options: WalkOptions): Wal
       const connection = yield* reach(one, signal)
       const by = meet(one, connection)
       if (by == null) return
-      const known = { ...said, peer_id: by.peerId, connect_ms: performance.now() - begunAt }
-      yield { event: { ...known, step: 'sent' } }
+      const who = { ...said, peer_id: by.peerId, connect_ms: performance.now() - begunAt }
+      yield { event: { ...who, step: 'sent' } }
       const sentAt = performance.now()
       const answer = await within(options.timeout, signal, limit => askKad(connection, dhtProtocol, [request], limit))
       const ms = performance.now() - sentAt
@@ -115,7 +115,7 @@ export function openWalk(node: Node, seeds: Target[], options: WalkOptions): Wal
       hear(answer.closer, one)
       const { closer, providers, record } = answer
       const counts = { closer: closer.length, providers: providers.length, record: record != null }
-      yield { event: { ...known, step: 'answer', ms, ...counts }, answered: { answer, by } }
+      yield { event: { ...who, step: 'answer', ms, ...counts }, answered: { answer, by } }
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof Failure)) throw error

@@ -209,7 +209,7 @@ describe('dht put and dht get', patient, () => {
     const { code, events } = await dht('put', '/v/ours', 'from p2pctl', '--bootstrap', first)
     assert.equal(code, 0)
     assert.equal(only(events, 'dht.put').filter(({ ok }) => ok).length, 6)
-    assert.equal(await valueOf(last, '/v/ours'), 'from p2pctl')
+    assert.equal(await storedAt(last, '/v/ours'), 'from p2pctl')
   })
 
   test('a plain node puts, and p2pctl gets, walking and asking one node', async () => {
@@ -369,7 +369,7 @@ describe('who is asked', patient, () => {
     await known
     const put = await dht('put', '/v/served', 'here', '--node', own.libp2p.getMultiaddrs()[0]!.toString())
     assert.equal(put.code, 0)
-    assert.equal(await valueOf(plain, '/v/served'), 'here')
+    assert.equal(await storedAt(plain, '/v/served'), 'here')
     await plain.stop()
   })
 })
@@ -380,7 +380,7 @@ async function drain(events: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of events);
 }
 
-async function valueOf(node: DhtNode, key: string): Promise<string | undefined> {
+async function storedAt(node: DhtNode, key: string): Promise<string | undefined> {
   for await (const event of node.services.dht.get(bytes(key))) {
     if (event.name === 'VALUE') return new TextDecoder().decode(event.value)
   }

@@ -13,7 +13,7 @@ export default async function* dhtClosest(options: Options, signal: AbortSignal)
   const target = options.key
   const key = parseAny(target)
   const seeds = await readSeeds(options)
-  await using node = await openNode({ identity: options.identity })
+  await using node = await openNode(options)
   yield { type: 'run.start', peer_id: node.peerId }
   const walk = startWalk(node, seeds, options, target)
   const answered = yield* closestTo(walk, key, signal)

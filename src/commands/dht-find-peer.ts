@@ -12,7 +12,7 @@ export default async function* dhtFindPeer(options: Options, signal: AbortSignal
   const target = options.peer
   const peerId = parsePeerId(target)
   const seeds = await readSeeds(options)
-  await using node = await openNode({ identity: options.identity })
+  await using node = await openNode(options)
   yield { type: 'run.start', peer_id: node.peerId }
   const walk = startWalk(node, seeds, options, target)
   const found = yield* findPeer(walk, peerId, signal)

@@ -16,7 +16,7 @@ export default async function* dhtGet(options: Options, signal: AbortSignal): As
   const { key: target, count = Infinity } = options
   const recordKey = parseRecordKey(target)
   const seeds = await readSeeds(options)
-  await using node = await openNode({ identity: options.identity })
+  await using node = await openNode(options)
   yield { type: 'run.start', peer_id: node.peerId }
   const walk = startWalk(node, seeds, options, target)
   const ballot = openBallot(recordKey)

@@ -1,4 +1,3 @@
-import { multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, withoutPeerId } from '../addr.ts'
 import { parseCid } from '../dht-keys.ts'
 import { type DhtOptions, findKeepers, leaveWith, readSeeds } from '../dht-query.ts'
@@ -26,18 +25,18 @@ export default async function* dhtProvide(options: Options, signal: AbortSignal)
   const { ping } = await import('@libp2p/ping')
   const queue = createQueue<Said>()
   await using node = await openNode({
-    identity: options.identity,
-    announce,
+    ...options,
     services: { ping: ping() },
     mayConnect: () => queue.size < MAX_WAITING
   })
   yield { type: 'run.start', peer_id: node.peerId }
   await listenOnAll(node, listen, {})
   const keepers = yield* findKeepers(node, seeds, key, { ...options, target }, signal)
-  const addrs = (announce.length > 0 ? announce.map(parseAddr) : ownAddrs(node).map(addr => multiaddr(addr))).map(
-    withoutPeerId
-  )
-  const provider = { id: node.libp2p.peerId.toMultihash().bytes, addrs }
+  const addrs = announce.length > 0 ? announce : ownAddrs(node)
+  const provider = {
+    id: node.libp2p.peerId.toMultihash().bytes,
+    addrs: addrs.map(addr => withoutPeerId(parseAddr(addr)))
+  }
   // nobody answers to the first one, so the same node is asked behind it, on the same stream
   const requests = [{ rpc: 'add_provider', key, provider } as const, { rpc: 'get_providers', key } as const]
   const keeps = ({ providers }: KadAnswer): string | null =>

@@ -18,7 +18,7 @@ export default async function* dhtProviders(options: Options, signal: AbortSigna
   const { cid: target, count = MAX_PROVIDERS } = options
   const key = parseCid(target)
   const seeds = await readSeeds(options)
-  await using node = await openNode({ identity: options.identity })
+  await using node = await openNode(options)
   yield { type: 'run.start', peer_id: node.peerId }
   const walk = startWalk(node, seeds, options, target)
   const seen = new Set<string>()

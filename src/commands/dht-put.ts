@@ -34,7 +34,7 @@ export default async function* dhtPut(options: Options, signal: AbortSignal): As
       hint: 'every node checks it, and would refuse'
     })
   }
-  await using node = await openNode({ identity: options.identity })
+  await using node = await openNode(options)
   yield { type: 'run.start', peer_id: node.peerId }
   const { key } = recordKey
   const keepers = yield* findKeepers(node, seeds, key, { ...options, target }, signal)

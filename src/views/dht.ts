@@ -4,6 +4,8 @@ import { duration, pad, plural, shortId, shortIds } from './format.ts'
 import { type Screen, viewOf } from './screen.ts'
 import { serveView } from './serve.ts'
 
+// `reason` is in our own words, as `message` of an error is: what it quotes of others was made safe where it was made
+
 /** Addresses of one peer that are shown, unless with -v. */
 const SHOWN = 8
 
@@ -29,7 +31,7 @@ const table = (screen: Screen, { closestIsResult = false } = {}) => {
   const kept = ({ peer_id, ok, ms, reason }: Event<'dht.put' | 'dht.provide'>): void => {
     keepers++
     if (quiet) return
-    const how = ok ? duration(ms) : shortIds(safe(reason ?? ''), live)
+    const how = ok ? duration(ms) : shortIds(reason ?? '', live)
     out.line(`${ok ? chalk.green('kept   ') : chalk.red('refused')}  ${peer(peer_id)}  ${how}`)
   }
   return {
@@ -55,8 +57,8 @@ const table = (screen: Screen, { closestIsResult = false } = {}) => {
       // of the others, stdout holds what was looked for and nothing else
       const pen = closestIsResult ? out : err
       const width = pen.live ? 15 : 52
-      if (rank === 1)
-        pen.line(pen.chalk.dim(`RANK  BITS  ${pad(closestIsResult ? 'PEER' : 'TELLS OF', width)}  ADDRESS`))
+      const heading = closestIsResult ? 'PEER' : 'TELLS OF'
+      if (rank === 1) pen.line(pen.chalk.dim(`RANK  BITS  ${pad(heading, width)}  ADDRESS`))
       const near = `${String(rank).padStart(4)}  ${String(common_bits).padStart(4)}`
       pen.line(`${near}  ${pad(shortId(peer_id, pen.live), width)}  ${atOf(addrs)}`)
       if (verbose) for (const addr of addrs) pen.line(pen.chalk.dim(`            ${safe(addr)}`))
@@ -86,7 +88,7 @@ const table = (screen: Screen, { closestIsResult = false } = {}) => {
 function queryLine(event: Event<'dht.query'>, live: boolean, chalk: Screen['err']['chalk']): string {
   const { hop, peer_id, step, connect_ms, ms, closer, providers, record, error, reason } = event
   const who = `hop ${hop}  ${pad(peer_id == null ? '?' : shortId(peer_id, live), live ? 15 : 52)}`
-  if (step === 'error') return `${who}  ${chalk.yellow(error ?? '')}  ${shortIds(safe(reason ?? ''), live)}`
+  if (step === 'error') return `${who}  ${chalk.yellow(error ?? '')}  ${shortIds(reason ?? '', live)}`
   const told = [
     `${closer} closer`,
     ...(providers ? [plural(providers, 'provider')] : []),

@@ -125,6 +125,13 @@ async function closeInOrder(connection: Connection): Promise<void> {
 export async function listenOn(node: Node, addr: string): Promise<void> {
   const ma = parseAddr(addr)
   const kind = transportOf(ma)
+  if (kind === 'webrtc') {
+    throw new Failure('no_such_listener', `cannot listen on ${addr}: peers agree on WebRTC through a relay`, {
+      phase: 'listen',
+      addr,
+      hint: 'p2pctl listen --webrtc --circuit RELAY'
+    })
+  }
   const name = kind === 'wss' ? null : transportFor(kind)
   if (name == null) {
     throw new Failure('no_such_listener', `cannot listen on ${addr}: no ${kind ?? 'known'} listener in this build`, {

@@ -52,6 +52,13 @@ export function port(text: string): number {
   throw new InvalidArgumentError('a port is 0 to 65535.')
 }
 
+/** `stun:a.example:3478,stun:b.example` -> each of them. */
+export function stunUrls(text: string): string[] {
+  const list = text.split(',').map(url => url.trim())
+  if (list.every(url => /^stun:(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?$/.test(url))) return list
+  throw new InvalidArgumentError('a STUN server is stun:host or stun:host:port.')
+}
+
 /** `tcp,ws` -> `['tcp', 'ws']`, each one of the words that are known. */
 export function words(...known: string[]): (text: string) => string[] {
   return text => {

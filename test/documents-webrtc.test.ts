@@ -1,15 +1,17 @@
 // libp2p's "WebRTC private to private" example, as its README tells it, without browsers: a relay, two peers that nobody
 // can dial, and messages that are echoed over a direct connection; a version for Node is what it asks the reader for.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
-import { cleanEnv, root, type Running, run, start } from './helpers/cli.ts'
+import { cleanEnv, type Running, run, start } from './helpers/cli.ts'
 
 const patient = { timeout: 60_000 }
+const suffix = import.meta.filename.endsWith('.ts') ? '.ts' : '.js'
+const script = join(import.meta.dirname, `helpers/webrtc-echo${suffix}`)
 const LOCAL = ['-l', '/ip4/127.0.0.1/tcp/0']
 const ECHO = '/echo/1.0.0'
 
@@ -28,7 +30,7 @@ async function listener(through: string): Promise<Running & { webrtc: string }> 
 
 /** The plain js-libp2p node of test/helpers/webrtc-echo.ts. */
 function plain(what: 'listen' | 'send', addr: string) {
-  const child = spawn(process.execPath, [join(root, 'test/helpers/webrtc-echo.ts'), what, addr], {
+  const child = spawn(process.execPath, [script, what, addr], {
     env: cleanEnv(),
     stdio: ['pipe', 'pipe', 'inherit'],
     timeout: 60_000,
@@ -41,6 +43,11 @@ function plain(what: 'listen' | 'send', addr: string) {
       await ended
     }
   })
+}
+
+/** Why no network namespace can be made here; false if it can. */
+function noNamespaces(): string | false {
+  return spawnSync('unshare', ['-n', 'true']).status === 0 ? false : 'it takes root on Linux: unshare -n'
 }
 
 describe('WebRTC private to private', patient, () => {
@@ -56,6 +63,16 @@ describe('WebRTC private to private', patient, () => {
       // to the relay, from the other peer through it, and from the other peer itself
       ['outbound tcp false', 'inbound circuit true', 'inbound webrtc false']
     )
+  })
+
+  test('so they are on a machine that has loopback and nothing else', { skip: noNamespaces() }, async () => {
+    const alone = ['-n', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"']
+    const again = [process.execPath, '--test', '--test-name-pattern=two p2pctl', import.meta.filename]
+    const child = spawn('unshare', [...alone, ...again], { env: cleanEnv(), stdio: ['ignore', 'pipe', 'inherit'] })
+    const output = text(child.stdout)
+    const [code] = await once(child, 'close')
+    assert.equal(code, 0, await output)
+    assert.match(await output, /pass 1\b/)
   })
 
   test('at this point the peers are directly connected and the relay plays no further part', async () => {

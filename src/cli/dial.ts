@@ -50,8 +50,9 @@ export function declareDial(command: Command): Command {
 /** What --write-out can print, in the lines of the help. */
 const fieldLines = [
   'target addr transport scope ok skipped stale number of peer_id',
-  'resolve_ms relay_ms signal_ms connect_ms security_ms muxer_ms identify_ms total_ms',
-  'security muxer limited limit_s limit_bytes error_code error_phase error_message',
+  'resolve_ms relay_ms signal_ms connect_ms security_ms muxer_ms identify_ms',
+  'total_ms security muxer limited limit_s limit_bytes',
+  'error_code error_phase error_message',
   'agent_version protocol_version observed_addr listen_addrs protocols',
   'signed_record_valid exit_code reason'
 ]

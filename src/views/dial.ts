@@ -6,6 +6,9 @@ import { inOrder, tableOf, targetLine } from './dial-table.ts'
 import { bar, bareAddr, bytes, duration, fit, plural, roundDuration, shortId, shortIds } from './format.ts'
 import { type Screen, viewOf } from './screen.ts'
 
+/** https://github.com/libp2p/specs/blob/master/webrtc/webrtc.md */
+const SIGNALLING = '/webrtc-signaling/0.0.1'
+
 /** What `curl -v` is to HTTP: the phases as a waterfall, then who answered. */
 export default viewOf(screen => {
   const { out, err, status, verbose, quiet } = screen
@@ -13,6 +16,9 @@ export default viewOf(screen => {
   const each: Event<'dial.attempt'>[] = []
   let table: ReturnType<typeof tableOf> | undefined
   const targets: Event<'dial.target'>[] = []
+  let relayed = false
+  let mayUpgrade = false
+  let upgraded = false
   return {
     'run.start': () => status('dialing'),
     'dial.resolve': ({ addr, addrs, ms }) => {
@@ -28,6 +34,7 @@ export default viewOf(screen => {
       }
       attempts.push(event)
       if (!event.ok) return
+      relayed = event.transport === 'circuit'
       for (const line of connectedLines(event, screen)) out.line(line)
       for (const { addr, error } of attempts.slice(0, -1)) {
         if (!quiet) err.line(err.chalk.dim(`before it ${safe(addr)}: ${error?.message}`))
@@ -46,6 +53,7 @@ export default viewOf(screen => {
       if (!quiet && (own.length > 1 || event.left_out != null)) out.line(targetLine(event))
     },
     'connection.upgrade': event => {
+      upgraded = true
       if (!quiet) out.line(upgradeLine(event))
     },
     'connection.close': ({ by, reason, duration_ms }) => {
@@ -55,12 +63,16 @@ export default viewOf(screen => {
     'peer.identify': event => {
       if (each.length > 0) return
       for (const line of identifyLines(event, screen)) out.line(line)
+      mayUpgrade = event.protocols.includes(SIGNALLING)
     },
     'dial.protocol': ({ protocol, ok }) => {
       out.line(`${safe(protocol)}   ${ok ? out.chalk.green('spoken') : out.chalk.yellow('not spoken')}`)
     },
-    'run.summary': () => {
+    'run.summary': ({ ok }) => {
       status(null)
+      if (ok && !quiet && relayed && mayUpgrade && !upgraded) {
+        err.line(err.chalk.dim('the peer takes WebRTC: --upgrade makes a direct connection of this one'))
+      }
       if (!quiet && targets.length > 1)
         out.line(`${targets.filter(({ ok }) => ok).length} of ${targets.length} targets hold`)
     }

@@ -48,7 +48,8 @@ const { metafile } = await build({
   legalComments: 'none',
   logLevel: 'warning',
   // ws asks for these native helpers with require(), which fails in a bundle, and does without them
-  external: ['bufferutil', 'utf-8-validate']
+  // and the native addon of WebRTC stays a package
+  external: ['bufferutil', 'utf-8-validate', 'node-datachannel']
 })
 await writeFile(join(dist, 'LICENSES.txt'), await licenses(metafile))
 

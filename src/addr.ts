@@ -104,6 +104,17 @@ export function relayPart(addr: Multiaddr): Multiaddr | undefined {
   return at > 0 ? multiaddr(components.slice(0, at)) : undefined
 }
 
+/** The circuit over which a /webrtc address is signalled; undefined where it names no relay. */
+export function circuitOf(addr: Multiaddr): Multiaddr | undefined {
+  const components = addr.getComponents().filter(({ name }) => name !== 'webrtc')
+  return relayPart(addr) === undefined ? undefined : multiaddr(components)
+}
+
+/** The address of the same peer over WebRTC, signalled through the circuit. */
+export function overWebrtc(circuit: Multiaddr): Multiaddr {
+  return multiaddr(circuit.toString().replace(/\/p2p-circuit(\/p2p\/[^/]+)$/, '/p2p-circuit/webrtc$1'))
+}
+
 /** What the address is dialed with, or null where js-libp2p has nothing for it, or it is still a /dnsaddr. */
 export function transportOf(addr: Multiaddr): Transport | null {
   const names = addr.getComponents().map(({ name }) => `/${name}`)

@@ -1,6 +1,7 @@
 import { type Code, codes } from './errors.ts'
 import type { Phase } from './events.ts'
 import { safe } from './safe.ts'
+import { classifyWebrtc } from './webrtc.ts'
 import type { Trace } from './trace.ts'
 
 /** What went wrong, in the words of the contract. */
@@ -66,6 +67,7 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean, ex
   if (status != null) return classifyRelayStatus(status)
   if (name === 'InvalidPeerIdError') return says('dial_self', 'security')
   if (trace.stranger != null) return classifyStranger(trace.stranger, phase)
+  if (trace.relayedAt != null) return classifyWebrtc(error, trace, timedOut)
   if (trace.fingerprint == null && trace.nonce === true) return classifyNonce()
   const negotiated = trace.agreedAt != null || text.includes('could not negotiate')
   if (trace.fingerprint != null && phase === 'security' && !negotiated) return classifyKeyed(trace)

@@ -5,7 +5,7 @@ import { dhtCommands } from './cli/dht.ts'
 import { declareDial } from './cli/dial.ts'
 import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
-import { common, dialing, examples, ownFirst, serving, TARGET } from './cli/options.ts'
+import { choosing, common, dialing, examples, ownFirst, serving, stunOption, TARGET } from './cli/options.ts'
 import { count, duration, interval, percent, size } from './cli/parse.ts'
 import { relayCommand } from './cli/relay.ts'
 import { exitCodeOf } from './stdout.ts'
@@ -49,7 +49,7 @@ function table(): Command {
   add('dial', 'connect to a peer, and show each phase and what identify says', declareDial)
 
   add('ping', 'measure the round trip to a peer, until ^C or for --count', command =>
-    common(dialing(command))
+    common(choosing(dialing(command)))
       .argument('<target...>', TARGET)
       .description('Measure the round trip to a peer on one stream of /ipfs/ping/1.0.0, in microseconds.')
       .option('-c, --count <n>', 'stop after this many pings', count)
@@ -92,7 +92,7 @@ function table(): Command {
   )
 
   add('send', 'send a message or files to a peer that listens, and wait until it has them', command =>
-    common(dialing(command))
+    common(choosing(dialing(command)))
       .argument('<target>', TARGET)
       .argument('[text]', 'the message, or - to read it from stdin')
       .description(
@@ -127,6 +127,8 @@ function table(): Command {
     common(serving(command))
       .description('Listen for peers, print the addresses to dial and show who comes and what they send, until ^C.')
       .option('--circuit <relay...>', 'be reachable through these relays')
+      .option('--webrtc', 'with --circuit: dialable over WebRTC too, which is direct in the end')
+      .addOption(stunOption())
       .addOption(
         new Option('--max-message <size>', 'the largest message that is taken').default(1 << 20, '1MiB').argParser(size)
       )
@@ -156,6 +158,7 @@ function table(): Command {
           'listen',
           'listen --tcp 4001 --ws 4002',
           'listen -l /ip4/127.0.0.1/tcp/4001 --ready-file ready.json --for 60s',
+          'listen --webrtc --circuit /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...',
           'listen --tcp 4001 --recv inbox --max-file 2GiB --max-total 20GiB',
           "listen --tcp 4001 --protocol /upper/1.0.0 --exec 'tr a-z A-Z'"
         )

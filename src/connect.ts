@@ -1,27 +1,31 @@
 import type { Socket } from 'node:net'
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { peerIdOf, relayPart, transportOf } from './addr.ts'
+import { peerIdOf, transportOf } from './addr.ts'
 import { lookUp } from './addresses.ts'
 import { classifyDial, type Verdict } from './classify.ts'
-import { codes, Failure } from './errors.ts'
+import { dial, loadTransports, secondLook } from './dial-addr.ts'
+import { failureOf, furthest, noneLeft, verdictOf } from './dial-failures.ts'
+import { Failure } from './errors.ts'
 import type { Event } from './events.ts'
 import { startLimit } from './limit.ts'
 import type { Node } from './node.ts'
-import { assertPrivate } from './private-network.ts'
+import { limitsOf } from './protocols/circuit-limits.ts'
 import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
-import { safe } from './safe.ts'
+import { leftOut, type Wanted } from './reach.ts'
 import type { Target } from './targets.ts'
-import { newTrace, type Trace, traceDial, untraced } from './trace.ts'
-import { transportFor } from './transports.ts'
+import { newTrace } from './trace.ts'
+import { signalledUpgrade } from './webrtc.ts'
 
-export interface DialOptions {
+export { furthest, labelOf } from './dial-failures.ts'
+
+export interface DialOptions extends Wanted {
   /** One attempt, in ms. */
   timeout: number
   ipv4?: boolean | undefined
   ipv6?: boolean | undefined
-  /** Only these transports are tried. */
-  transport?: string[] | undefined
+  /** STUN servers for WebRTC. */
+  stun?: string[] | undefined
   /** A DNS server to ask, `host[:port]`. */
   dns?: string | undefined
 }
@@ -32,6 +36,8 @@ export interface Connected {
   peerId: string
   /** The address that worked, as it was dialed. */
   addr: string
+  /** From the start of resolving until the connection was there. */
+  dialMs: number
   /** From the start of resolving to the end of the last phase. */
   totalMs: number
   /** Null where it was not asked for, or the peer does not speak identify. */
@@ -46,7 +52,9 @@ export interface Attempt {
   failure: Failure | null
 }
 
-type DialEvent = Event<'dial.resolve' | 'dial.attempt' | 'connection.open' | 'peer.identify' | 'dial.protocol'>
+type DialEvent = Event<
+  'dial.resolve' | 'dial.attempt' | 'connection.open' | 'connection.upgrade' | 'peer.identify' | 'dial.protocol'
+>
 
 /**
  * Dials the addresses of one target, one after another in the order given, until one works; no other address of the
@@ -60,14 +68,8 @@ export async function* connect(
   signal: AbortSignal
 ): AsyncGenerator<DialEvent, Connected> {
   const { addrs: resolved, resolveMs } = yield* lookUp(target, options, signal)
-  const addrs = resolved.filter(addr => options.transport?.includes(transportOf(addr) ?? '') ?? true)
-  if (addrs.length === 0) {
-    throw new Failure('no_addresses', `cannot dial ${labelOf(target)}: no address is left of ${resolved.length}`, {
-      phase: 'resolve',
-      target: target.text,
-      hint: '--transport, -4 or -6 rule them all out'
-    })
-  }
+  const addrs = resolved.filter(addr => leftOut(addr, options) == null)
+  if (addrs.length === 0) throw noneLeft(target, resolved, options)
   const failures: Failure[] = []
   for (const [index, addr] of addrs.entries()) {
     const { event, connected, failure } = await attempt(node, target, addr, resolveMs, options, signal)
@@ -75,6 +77,8 @@ export async function* connect(
     if (failure != null) failures.push(failure)
     if (connected == null) continue
     yield { ...openEvent(connected.connection), target: target.text }
+    const upgrade = signalledUpgrade(event)
+    if (upgrade != null) yield upgrade
     const { peerId, identity } = connected
     if (identity != null) yield { ...identityEvent(peerId, identity), target: target.text }
     else if (options.identified) {
@@ -95,7 +99,8 @@ export function openEvent(connection: Connection): Event<'connection.open'> {
     transport: transportOf(connection.remoteAddr) ?? 'unknown',
     security: nameOf(connection.encryption),
     muxer: nameOf(connection.multiplexer),
-    limited: connection.limits != null
+    limited: connection.limits != null,
+    ...limitsOf(connection)
   }
 }
 
@@ -151,7 +156,11 @@ export async function attempt(
       ok: verdict == null,
       phases: {
         resolve_ms: resolveMs,
-        connect_ms: between(trace.startedAt, trace.connectedAt),
+        ...(trace.relayedAt != null && {
+          relay_ms: trace.relayedAt - trace.startedAt,
+          signal_ms: between(trace.relayedAt, trace.signalledAt)
+        }),
+        connect_ms: between(trace.signalledAt ?? trace.startedAt, trace.connectedAt),
         security_ms: between(trace.connectedAt, trace.securedAt),
         // noise and TLS carry the choice of the muxer with them: then it costs nothing of its own
         muxer_ms: connection == null || trace.earlyMuxer ? null : between(trace.securedAt, doneAt),
@@ -161,6 +170,7 @@ export async function attempt(
       security,
       muxer,
       limited: connection?.limits != null,
+      ...(connection != null && limitsOf(connection)),
       error: verdict == null ? null : { code: verdict.code, phase: verdict.phase, message: verdict.says },
       peer_id: connection?.remotePeer.toString() ?? verdict?.actual ?? null
     },
@@ -171,117 +181,13 @@ export async function attempt(
             connection,
             peerId: connection.remotePeer.toString(),
             addr: text,
+            dialMs: doneAt - trace.startedAt + (resolveMs ?? 0),
             totalMs,
             identity,
             socket: trace.socket ?? null
           },
     failure: verdict == null ? null : failureOf(target, text, verdict)
   }
-}
-
-/** Before the clock starts: reading our own code is not the peer's time. Gives the failure where one cannot be used. */
-async function loadTransports(node: Node, addr: Multiaddr): Promise<Failure | null> {
-  try {
-    for (const part of [relayPart(addr), addr]) {
-      const kind = part == null ? null : transportOf(part)
-      if (node.fingerprint != null) assertPrivate(kind)
-      const name = transportFor(kind)
-      if (name != null) await node.use(name)
-    }
-  } catch (error) {
-    if (error instanceof Failure) return error
-    throw error
-  }
-  return null
-}
-
-async function dial(
-  node: Node,
-  addr: Multiaddr,
-  trace: Trace,
-  options: DialOptions,
-  signal: AbortSignal
-): Promise<Connection> {
-  const kind = transportOf(addr)
-  if (transportFor(kind) == null) {
-    throw new Failure('no_transport', `no transport for ${kind ?? 'this kind of address'} in this build`, {
-      phase: 'connect'
-    })
-  }
-  if (peerIdOf(addr) === node.peerId) {
-    throw new Failure('dial_self', codes.dial_self.says, { phase: 'connect' })
-  }
-  if (kind === 'circuit') {
-    await dialRelay(node, addr, options, signal)
-    trace.relayed = true
-  }
-  // not libp2p.dial(): its queue merges dials to one peer, knows other addresses, and cuts each off after 6 s
-  return await traceDial(trace, onProgress => {
-    const over = new AbortController()
-    const dialed = node.components.transportManager.dial(addr, { signal, onProgress }).finally(() => over.abort())
-    if (node.fingerprint == null) return dialed
-    const until = AbortSignal.any([signal, over.signal])
-    const doubt = untraced(async () => await (await secondLook()).doubtSilence(node, addr, trace, until))
-    return Promise.race([dialed, doubt.then(failure => (failure == null ? dialed : Promise.reject(failure)))])
-  })
-}
-
-/** Read only where a dial goes wrong. */
-const secondLook = () => import('./second-look.ts')
-
-/** The way to the relay is dialed as an address of its own, so that its failures are told apart from the relay's. */
-async function dialRelay(node: Node, addr: Multiaddr, options: DialOptions, signal: AbortSignal): Promise<void> {
-  const relay = relayPart(addr)!
-  const relayPeer = peerIdOf(relay)
-  if (relayPeer == null) {
-    throw new Failure('invalid_multiaddr', 'the address of the relay has no peer ID', {
-      phase: 'relay',
-      hint: 'write RELAY/p2p/RELAY-PEER-ID/p2p-circuit/p2p/PEER-ID'
-    })
-  }
-  if (node.libp2p.getConnections().some(connection => connection.remotePeer.toString() === relayPeer)) return
-  const trace = newTrace(node.fingerprint)
-  try {
-    await dial(node, relay, trace, options, signal)
-  } catch (error) {
-    const first =
-      error instanceof Failure ? verdictOf(error, false) : classifyDial(error, trace, signal.aborted, relayPeer)
-    const verdict = await (await secondLook()).lookAgain(node, relay, trace, first, signal)
-    throw new Failure(verdict.code, `the relay: ${verdict.says}`, { ...verdict, phase: 'relay', cause: error })
-  }
-}
-
-function verdictOf(failure: Failure, timedOut: boolean): Verdict {
-  const phase = failure.phase ?? 'connect'
-  return {
-    code: timedOut ? 'io_timeout' : failure.code,
-    phase,
-    says: timedOut ? `timed out in the ${phase} phase` : failure.message,
-    ...(failure.expected != null && { expected: failure.expected }),
-    ...(failure.actual != null && { actual: failure.actual }),
-    ...(failure.offered != null && { offered: failure.offered, accepted: failure.accepted ?? null }),
-    ...(!timedOut && failure.hint !== codes[failure.code].hint && { hint: failure.hint })
-  }
-}
-
-function failureOf(target: Target, addr: string, verdict: Verdict): Failure {
-  const message =
-    verdict.code === 'peer_id_mismatch'
-      ? `wrong peer at ${safe(addr)}: expected ${verdict.expected}, got ${verdict.actual ?? 'another one'}`
-      : `cannot dial ${labelOf(target)}: ${verdict.says}`
-  return new Failure(verdict.code, message, { ...verdict, addr, target: target.text })
-}
-
-const order = ['resolve', 'connect', 'relay', 'security', 'muxer', 'identify'] as const
-
-/** Of several addresses, the one whose failure says most about the peer: the one that came furthest. */
-export function furthest(failures: Failure[]): Failure {
-  const rank = (failure: Failure): number => order.indexOf(failure.phase as (typeof order)[number])
-  return failures.reduce((best, failure) => (rank(failure) > rank(best) ? failure : best))
-}
-
-export function labelOf(target: Target): string {
-  return target.peerId ?? safe(target.text)
 }
 
 function between(from: number | undefined, to: number | undefined): number | null {

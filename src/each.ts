@@ -126,7 +126,7 @@ async function* addJobs(
 ): AsyncGenerator<Said> {
   const { addrs, resolveMs } = yield* lookUp({ text: plan.target.text, addr }, options, signal)
   for (const found of addrs) {
-    const skipped = whyNotFromHere(found, { transport: options.transport, psk: options.psk, announcedOver })
+    const skipped = whyNotFromHere(found, { ...options, announcedOver })
     plan.jobs.push({ plan, addr: found, resolveMs, skipped, lost: null, failures: [], done: skipped != null })
   }
 }

@@ -71,6 +71,18 @@ export const circuit = {
 } as const
 
 export const limits = { 'limit_s?': 'number|null', 'limit_bytes?': 'integer|null' } as const
+/** Of a relayed connection; the other times begin where the relayed connection stood. */
+export const upgrade = {
+  peer_id: 'string',
+  from_addr: 'string',
+  to_addr: 'string',
+  by: ['webrtc', 'dcutr'],
+  relayed_ms: 'number|null',
+  direct_ms: 'number',
+  'relayed_rtt_ms?': 'number|null',
+  'direct_rtt_ms?': 'number|null'
+} as const
+
 export const grant = { 'status?': 'string', 'expires?': 'string', 'ttl_s?': 'number', ...limits } as const
 export const found = { 'addrs?': 'string[]', 'public?': 'integer', 'peer_id?': 'string' } as const
 export const times = { 'rtt_ms?': 'number', 'connect_ms?': 'number', 'measured_s?': 'number|null' } as const

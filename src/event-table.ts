@@ -11,6 +11,7 @@ import {
   circuit,
   dhtEvents,
   dnsFaults,
+  limits,
   peer,
   peerForms,
   phases,
@@ -20,7 +21,8 @@ import {
   reservation,
   rtt,
   sides,
-  transfer
+  transfer,
+  upgrade
 } from './event-shapes.ts'
 
 /** Version of the contract that `run.start` names; its first number is `v` on every line. */
@@ -87,8 +89,13 @@ export const events = {
       transport: 'string',
       security: 'string|null',
       muxer: 'string|null',
-      limited: 'boolean'
+      limited: 'boolean',
+      ...limits
     }
+  ],
+  'connection.upgrade': [
+    'a relayed connection became a direct one: how long the first took, and from there the second',
+    upgrade
   ],
   'connection.close': [
     'a connection ended; by whom and why, where it was held and watched',
@@ -115,6 +122,8 @@ export const events = {
       ok: 'boolean',
       phases: {
         resolve_ms: 'number|null',
+        'relay_ms?': 'number|null',
+        'signal_ms?': 'number|null',
         connect_ms: 'number|null',
         security_ms: 'number|null',
         muxer_ms: 'number|null',
@@ -124,6 +133,7 @@ export const events = {
       security: 'string|null',
       muxer: 'string|null',
       limited: 'boolean',
+      ...limits,
       error: [null, { code: 'string', phase: [null, phases], message: 'string' }],
       'peer_id?': 'string|null',
       'number?': 'integer',

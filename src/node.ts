@@ -138,6 +138,13 @@ export async function listenOn(node: Node, addr: string): Promise<void> {
   const kind = transportOf(ma)
   const why = node.fingerprint == null ? null : whyNotPrivate(kind)
   if (why != null) throw new Failure('no_such_listener', `cannot listen on ${addr}: ${why}`, { phase: 'listen', addr })
+  if (kind === 'webrtc') {
+    throw new Failure('no_such_listener', `cannot listen on ${addr}: peers agree on WebRTC through a relay`, {
+      phase: 'listen',
+      addr,
+      hint: 'p2pctl listen --webrtc --circuit RELAY'
+    })
+  }
   const name = kind === 'wss' ? null : transportFor(kind)
   if (name == null) {
     throw new Failure('no_such_listener', `cannot listen on ${addr}: no ${kind ?? 'known'} listener in this build`, {

@@ -5,11 +5,27 @@ import { relayPart, scopeOf, transportOf } from './addr.ts'
 import { whyNotPrivate } from './private-network.ts'
 import { transportFor } from './transports.ts'
 
-export interface ReachOptions {
-  /** Only these transports are wanted. */
+/** Which addresses of a target are dialed at all. */
+export interface Wanted {
+  /** Only these transports. */
   transport?: string[] | undefined
+  /** No address that ends in a circuit; WebRTC through a relay is direct in the end. */
+  directOnly?: boolean | undefined
+  /** Only those that end in a circuit. */
+  relayedOnly?: boolean | undefined
   /** The key of a private network, which some transports go past. */
   psk?: string | undefined
+}
+
+/** The option that leaves an address out; null if none does. */
+export function leftOut(addr: Multiaddr, { transport, directOnly, relayedOnly }: Wanted): string | null {
+  const kind = transportOf(addr)
+  if (transport?.includes(kind ?? '') === false) return '--transport'
+  if (directOnly === true && kind === 'circuit') return '--direct-only'
+  return relayedOnly === true && kind !== 'circuit' ? '--relayed-only' : null
+}
+
+export interface ReachOptions extends Wanted {
   /** The peer announced it on a connection to this address; null where a person gave the address. */
   announcedOver: Multiaddr | null
   /** As `os.networkInterfaces()` gives them. */
@@ -19,13 +35,17 @@ export interface ReachOptions {
 /** Why this machine cannot or should not dial an address, which is no fault of the peer; null if it can. */
 export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string | null {
   const kind = transportOf(addr)
-  if (options.transport?.includes(kind ?? '') === false) return 'left out by --transport'
+  const option = leftOut(addr, options)
+  if (option != null) return `left out by ${option}`
   const why = options.psk == null ? null : whyNotPrivate(kind)
   if (why != null) return why
   if (transportFor(kind) == null) return `no transport for ${kind ?? 'this kind of address'} in this build`
-  if (kind === 'circuit') {
+  if (kind === 'circuit' || kind === 'webrtc') {
     const relay = relayPart(addr)
-    return relay == null ? 'it names no relay' : whyNotFromHere(relay, { ...options, transport: undefined })
+    const { announcedOver, interfaces } = options
+    return relay == null
+      ? 'it names no relay'
+      : whyNotFromHere(relay, { announcedOver, ...(interfaces && { interfaces }) })
   }
   const { interfaces = networkInterfaces(), announcedOver } = options
   const own = Object.values(interfaces).flatMap(list => list ?? [])

@@ -225,7 +225,8 @@ async function announce(node: Node, relay: Multiaddr, others: Multiaddr[]): Prom
   const addrs = [...texts].map(text => multiaddr(`${text}/p2p-circuit`))
   listenerOf(node, own)!.announce(addrs)
   // without this a public address is told to nobody until an AutoNAT server has seen it (libp2p 3.3)
-  for (const addr of addrs) node.components.addressManager.confirmObservedAddr(addr, { type: 'transport' })
+  const { addressManager, transportManager } = node.components
+  for (const addr of transportManager.getAddrs()) addressManager.confirmObservedAddr(addr, { type: 'transport' })
 }
 
 function withdraw(node: Node, held: Held): void {

@@ -28,6 +28,10 @@ export interface Trace {
   receivedBytes: number
   /** What answered, where its first bytes show that it is not libp2p: `an SSH server answered (SSH-2.0-OpenSSH_9.2)`. */
   stranger?: string
+  /** For WebRTC: there is a circuit to the peer, over which it is signalled. */
+  relayedAt?: number
+  /** For WebRTC: the peer has answered the offer, and both look for a way to each other. */
+  signalledAt?: number
   /** The transport is connected, and the security protocol is about to be negotiated. */
   connectedAt?: number
   /** Both sides have agreed on a security protocol. */
@@ -57,6 +61,7 @@ export async function traceDial<T>(trace: Trace, dial: (onProgress: (event: Prog
   try {
     return await traces.run(trace, () =>
       dial(event => {
+        if (event.type === 'webrtc:read-ice-candidates') trace.signalledAt = performance.now()
         // the last one counts: a dial through a relay may connect to the relay first
         if (event.type !== 'upgrader:encrypt-outbound-connection' || trace.fingerprint != null) return
         trace.connectedAt = performance.now()

@@ -2,7 +2,7 @@ import type { Transport } from '@libp2p/interface'
 import type { Components } from './node.ts'
 
 /** The transports that this build can load, by the name that events use. */
-export type TransportName = 'tcp' | 'ws' | 'circuit'
+export type TransportName = 'tcp' | 'ws' | 'circuit' | 'webrtc'
 
 /** What some transports take; each reads its own. */
 export interface TransportOptions {
@@ -22,6 +22,15 @@ const loaders: Record<TransportName, (options: TransportOptions) => Promise<Fact
       import('./protocols/circuit-transport.ts')
     ])
     return circuitTransport(circuitRelayTransport())
+  },
+  webrtc: async ({ stun }) => {
+    const [{ webRTC }, { RTCPeerConnection }, ours] = await Promise.all([
+      import('@libp2p/webrtc'),
+      import('node-datachannel/polyfill'),
+      import('./protocols/webrtc-transport.ts')
+    ])
+    ours.orderCandidates(RTCPeerConnection)
+    return ours.webrtcTransport(webRTC({ rtcConfiguration: () => ours.rtcConfiguration(stun) }))
   }
 }
 

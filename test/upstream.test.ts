@@ -19,7 +19,7 @@ import { dhtNode } from './helpers/dht-network.ts'
 import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { closedPort, rawServer } from './helpers/raw-server.ts'
-import { hop, RESERVE } from './helpers/relay.ts'
+import { hop, RESERVE, startRelay } from './helpers/relay.ts'
 import type { Socket } from 'node:net'
 import type { Libp2p, Transport } from '@libp2p/interface'
 
@@ -56,6 +56,14 @@ describe('libp2p 3.3', patient, () => {
     const connection = await node.dial(multiaddr(addrOf(peer)))
     const dead = multiaddr(`/ip4/127.0.0.1/tcp/${await closedPort()}/p2p/${peer.peerId}`)
     assert.equal(await node.dial(dead), connection)
+  })
+
+  test('the limits of a circuit are what is left of them (src/protocols/circuit-limits.ts)', async () => {
+    await using relay = await startRelay({ limitDataBytes: 1 << 17 })
+    await using peer = await plainNode({ listen: [`${relay.addr}/p2p-circuit`] })
+    await using node = await dialer()
+    const { limits } = await node.dial(multiaddr(`${relay.addr}/p2p-circuit/p2p/${peer.peerId}`))
+    assert.ok(limits!.bytes! < 1 << 17)
   })
 
   test('identify twice at a time fails (src/node.ts)', async () => {

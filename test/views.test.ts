@@ -90,6 +90,40 @@ test('dial: several addresses, a relay, a record that is not valid, and protocol
   ])
 })
 
+test('dial through a relay: its limits, and that there is a direct way', () => {
+  const circuit = { transport: 'circuit', limited: true, limit_s: 120, limit_bytes: 1 << 17 } as const
+  const identity = identified({ listen_addrs: [], protocols: ['/webrtc-signaling/0.0.1'] })
+  const { out, err } = draw(dial, [start, attempt(circuit), identity, summary()])
+  assert.equal(out[5], '  total     194.2 ms   muxer yamux   limited: 2 min, 128 KiB each way')
+  assert.deepEqual(err, ['the peer takes WebRTC: --upgrade makes a direct connection of this one'])
+  const js = draw(dial, [attempt({ ...circuit, limit_s: 120_000, limit_bytes: null })]).out
+  assert.match(js[5]!, /limited: 2 min \(it says 120000 seconds, and seems to mean milliseconds\)$/)
+})
+
+test('dial over WebRTC: the way through the relay, then both times', () => {
+  const phases = {
+    ...{ resolve_ms: null, relay_ms: 40, signal_ms: 20, connect_ms: 60, security_ms: null, muxer_ms: null },
+    identify_ms: 10
+  }
+  const webrtc = attempt({ transport: 'webrtc', phases, total_ms: 130, security: 'native', muxer: 'webrtc' })
+  const upgrade: Event<'connection.upgrade'> = {
+    ...{ type: 'connection.upgrade', peer_id: PEER, from_addr: ADDR, to_addr: ADDR, by: 'webrtc' },
+    ...{ relayed_ms: 40, direct_ms: 80 }
+  }
+  const rtts = { relayed_rtt_ms: 1.36, direct_rtt_ms: 0.73 }
+  const { lines } = draw(dial, [start, webrtc, upgrade, { ...upgrade, ...rtts }, summary()])
+  assert.deepEqual(lines, [
+    `connected to ${PEER} via /ip4/203.0.113.7/tcp/4001`,
+    '  relay      40.0 ms  ██████████████████▌',
+    '  signal     20.0 ms                    █████████▎',
+    '  connect    60.0 ms                             ███████████████████████████▊',
+    '  identify   10.0 ms                                                         ████▋',
+    '  total     130.0 ms   muxer webrtc',
+    'direct by WebRTC   relayed after 40.0 ms, direct 80.0 ms later',
+    'direct by WebRTC   relayed after 40.0 ms, direct 80.0 ms later   round trip 1.36 ms relayed, 0.73 ms direct'
+  ])
+})
+
 test('dial -q: the result and nothing else', () => {
   assert.deepEqual(draw(dial, [start, attempt(), identified(), summary()], { quiet: true }).lines, [
     `connected to ${PEER} via /ip4/203.0.113.7/tcp/4001`

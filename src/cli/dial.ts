@@ -1,13 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runs } from './calls.ts'
-import { common, dialing, examples, TARGET } from './options.ts'
+import { choosing, common, dialing, examples, TARGET } from './options.ts'
 import { count, duration, words } from './parse.ts'
 
 /** The row of `dial` in the command table. */
 export function declareDial(command: Command): Command {
-  return common(dialing(command))
+  return common(choosing(dialing(command)))
     .argument('[target...]', TARGET)
     .description('Connect to a peer by the address given and no other; show the time of each phase, then who answered.')
+    .option('--upgrade', 'make a connection through a relay a direct one, over WebRTC, and compare the two')
     .option('--protocol <id...>', 'negotiate these protocols too, and say which are spoken')
     .option('--each', 'dial every address of a target on its own, each from a fresh node, and show a table')
     .option('--announced', 'the same for every address that the peer announces: which are stale, which of another peer')
@@ -29,7 +30,7 @@ export function declareDial(command: Command): Command {
     .option('--expect-protocol <id...>', 'it speaks these; /ipfs/kad/* for all that begin so')
     .addOption(
       new Option('--expect-transport <list>', 'the connection is over one of these').argParser(
-        words('tcp', 'ws', 'wss', 'circuit')
+        words('tcp', 'ws', 'wss', 'circuit', 'webrtc')
       )
     )
     .option('--expect-observed <addr>', 'it sees us from this address or range: 203.0.113.0/24')
@@ -49,8 +50,9 @@ export function declareDial(command: Command): Command {
 /** What --write-out can print, in the lines of the help. */
 const fieldLines = [
   'target addr transport scope ok skipped stale number of peer_id',
-  'resolve_ms connect_ms security_ms muxer_ms identify_ms total_ms',
-  'security muxer limited error_code error_phase error_message',
+  'resolve_ms relay_ms signal_ms connect_ms security_ms muxer_ms identify_ms',
+  'total_ms security muxer limited limit_s limit_bytes',
+  'error_code error_phase error_message',
   'agent_version protocol_version observed_addr listen_addrs protocols',
   'signed_record_valid exit_code reason'
 ]

@@ -89,6 +89,7 @@ ${rows.join('\n')}
   /dns4/example.org/tcp/443/wss             a name: /dns4, /dns6, or /dns for both
   /dnsaddr/bootstrap.libp2p.io              the addresses in the TXT records of _dnsaddr.NAME
   RELAY/p2p-circuit/p2p/12D3KooW...         through a relay, where RELAY is its address with its /p2p
+  RELAY/p2p-circuit/webrtc/p2p/12D3KooW...  agreed on through a relay, then direct over WebRTC
   12D3KooW... --relay RELAY                 the same in short
   @bootnodes.txt                            one target a line, # starts a comment
   -                                         the same from stdin

@@ -1,6 +1,6 @@
 import { type Command, Help, Option } from 'commander'
 import { muxerNames, securityNames } from '../offers.ts'
-import { count, duration, port, words } from './parse.ts'
+import { count, duration, port, stunUrls, words } from './parse.ts'
 
 export const TARGET = 'a multiaddr, @file with one a line, or - for stdin; p2pctl help targets'
 
@@ -47,14 +47,32 @@ export function dialing(command: Command): Command {
     )
     .option('--relay <addr>', 'reach bare peer IDs through this relay')
     .addOption(
-      new Option('--transport <list>', 'dial over these only: tcp, ws, wss, circuit').argParser(
-        words('tcp', 'ws', 'wss', 'circuit')
+      new Option('--transport <list>', 'dial over these only: tcp, ws, wss, circuit, webrtc').argParser(
+        words('tcp', 'ws', 'wss', 'circuit', 'webrtc')
       )
     )
+    .addOption(stunOption())
     .option('-4, --ipv4', 'IPv4 only')
     .option('-6, --ipv6', 'IPv6 only')
     .option('--dns <server>', 'ask this DNS server, host[:port]')
     .option('--require-peer-id', 'refuse targets that name no peer')
+}
+
+/** Which addresses of a target are dialed. */
+export function choosing(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--direct-only', 'no circuits; WebRTC through a relay is direct in the end').conflicts('relayedOnly')
+    )
+    .option('--relayed-only', 'circuits only')
+}
+
+/** Of every command that may make a WebRTC connection. */
+export function stunOption(): Option {
+  return new Option(
+    '--stun <list>',
+    'for WebRTC through NATs: ask these servers for our outside address, as stun:host:port; else nobody is asked'
+  ).argParser(stunUrls)
 }
 
 /** What every command that listens takes. */

@@ -58,6 +58,13 @@ export function protocolId(text: string): string {
   throw new InvalidArgumentError('a protocol is written as /ipfs/kad/1.0.0.')
 }
 
+/** `stun:a.example:3478,stun:b.example` -> each of them. */
+export function stunUrls(text: string): string[] {
+  const list = text.split(',').map(url => url.trim())
+  if (list.every(url => /^stun:(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?$/.test(url))) return list
+  throw new InvalidArgumentError('a STUN server is stun:host or stun:host:port.')
+}
+
 /** `tcp,ws` -> `['tcp', 'ws']`, each one of the words that are known. */
 export function words(...known: string[]): (text: string) => string[] {
   return text => {

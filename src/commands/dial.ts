@@ -7,6 +7,7 @@ import { readExpectations, unmet } from '../expect.ts'
 import { hold } from '../hold.ts'
 import { type Node, openNode } from '../node.ts'
 import { safe } from '../safe.ts'
+import { upgrade } from '../upgrade.ts'
 import { failureEvent, missed, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
 
 export interface Options extends Omit<EachOptions, 'concurrency'>, TargetOptions {
@@ -17,6 +18,8 @@ export interface Options extends Omit<EachOptions, 'concurrency'>, TargetOptions
   hold?: number
   /** Every address on its own. */
   each?: boolean
+  /** Of a connection through a relay make a direct one. */
+  upgrade?: boolean
   concurrency?: number
 }
 
@@ -56,8 +59,12 @@ export default async function* dial(options: Options, signal: AbortSignal): Asyn
 
 function refuseNonsense(options: Options): void {
   const many = options.each === true || options.announced === true
-  if (many && (options.hold != null || options.protocol != null)) {
-    const option = options.hold == null ? '--protocol' : '--hold'
+  const [option] = Object.entries({
+    '--hold': options.hold,
+    '--protocol': options.protocol,
+    '--upgrade': options.upgrade
+  }).flatMap(([name, value]) => (value == null ? [] : name))
+  if (many && option != null) {
     throw new Failure('invalid_option', `${option} is for one connection, and --each and --announced make many`, {
       hint: 'dial the address that is meant alone'
     })
@@ -77,7 +84,8 @@ async function* dialTarget(
   expectations: ReturnType<typeof readExpectations>,
   signal: AbortSignal
 ): AsyncGenerator<Said, Failure[]> {
-  const connected = yield* connect(node, target, { ...options, identified: true }, signal)
+  const first = yield* connect(node, target, { ...options, identified: true }, signal)
+  const connected = options.upgrade === true ? yield* upgrade(node, first, target, options, signal) : first
   const { connection, peerId } = connected
   const unheld = unmet(expectations, connected)
   const missing: string[] = []

@@ -8,10 +8,15 @@ import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/se
 import { type Held, reserve, whileKept } from '../reserve.ts'
 import { endNode, listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
 import { readTargets } from '../targets.ts'
+import { listenOverWebrtc } from '../webrtc.ts'
 
 export interface Options extends ServeOptions, AnswerOptions {
   /** Relays to be reachable through. */
   circuit?: string[]
+  /** And be dialable over WebRTC through them. */
+  webrtc?: boolean
+  /** STUN servers for WebRTC. */
+  stun?: string[]
   /** The largest message that is taken, in bytes. */
   maxMessage: number
   /** A folder for files; without it none is taken. */
@@ -65,6 +70,7 @@ export default async function* listen(options: Options, signal: AbortSignal): As
     })
   }
   await listenOnAll(node, addrs, options)
+  if (options.webrtc === true) await listenOverWebrtc(node)
   const held: Held[] = []
   for (const relay of relays) {
     try {
@@ -81,6 +87,11 @@ export default async function* listen(options: Options, signal: AbortSignal): As
 function check(options: Options): void {
   checkAnswer(options)
   const { recv, overwrite, rename } = options
+  if (options.webrtc === true && options.circuit == null) {
+    throw new Failure('invalid_option', '--webrtc needs --circuit RELAY, through which peers agree on it', {
+      hint: 'p2pctl listen --webrtc --circuit RELAY'
+    })
+  }
   if (overwrite === true && rename === true) throw new Failure('invalid_option', 'choose --overwrite or --rename')
   if (recv == null && (overwrite === true || rename === true)) {
     throw new Failure('invalid_option', `--${overwrite === true ? 'overwrite' : 'rename'} needs --recv DIR`)

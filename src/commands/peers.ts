@@ -5,7 +5,7 @@ import type { Said } from '../events.ts'
 import { createQueue, merge, pause } from '../flow.ts'
 import { type Node, openNode } from '../node.ts'
 import { type Identity, identify } from '../protocols/identify.ts'
-import { openPinger } from '../protocols/ping.ts'
+import { roundTrip } from '../protocols/ping.ts'
 import { reserve } from '../reserve.ts'
 import { createRoster, type Order, type Roster } from '../roster.ts'
 import { failureEvent, readTargets, type Target } from '../targets.ts'
@@ -178,28 +178,11 @@ async function* found(
 ): AsyncGenerator<Said> {
   // the order of --sort rtt is nothing without it
   const dialed = options.dial === true || options.sort === 'rtt'
-  const rttMs = dialed ? await measure(connection, options.timeout, signal) : undefined
+  const rttMs = dialed ? await roundTrip(connection, options.timeout, signal) : undefined
   const connected = connection.status === 'open'
   // with --watch it has left already
   if (options.watch === true && !connected) return
   yield* seen.see(connection.remotePeer.toString(), { source, addr, identity, connected, rttMs })
-}
-
-/** The round trip in ms, or null where there was none. */
-async function measure(connection: Connection, timeoutMs: number, signal: AbortSignal): Promise<number | null> {
-  const pinger = openPinger(connection)
-  try {
-    // the first echo also waits for the other side to open its stream: the second one is the round trip
-    const first = await pinger.ping(timeoutMs, signal)
-    const second = first.type === 'reply' ? await pinger.ping(timeoutMs, signal) : first
-    const reply = second.type === 'reply' ? second : first
-    return reply.type === 'reply' ? reply.rttMs : null
-  } catch (error) {
-    if (error instanceof Failure) return null
-    throw error
-  } finally {
-    await pinger.close()
-  }
 }
 
 async function ask(connection: Connection, { options, signal }: Search): Promise<Identity | null> {

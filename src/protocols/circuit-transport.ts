@@ -1,5 +1,6 @@
 import { TypedEventEmitter } from '@libp2p/interface'
-import type { Listener, ListenerEvents, Transport } from '@libp2p/interface'
+import { noteLimits } from './circuit-limits.ts'
+import type { Listener, ListenerEvents, Transport, Upgrader } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Components } from '../node.ts'
 
@@ -15,10 +16,26 @@ export function circuitTransport(
   return components => {
     // it asks for a reservation of its own when a relay that it has none on brings a circuit (@libp2p/circuit-relay-v2 4.2)
     const transportManager = { listen: async () => {} }
-    const transport = library(Object.create(components, { transportManager: { value: transportManager } }))
+    const parts = { transportManager: { value: transportManager }, upgrader: { value: noting(components.upgrader) } }
+    const transport = library(Object.create(components, parts))
     transport.createListener = () => new CircuitListener()
     return transport
   }
+}
+
+/** Sees the limits of a circuit before anything passes it. */
+function noting(upgrader: Upgrader): Upgrader {
+  const { upgradeInbound, upgradeOutbound } = upgrader
+  return Object.assign(Object.create(upgrader) as Upgrader, {
+    upgradeInbound: (...[stream, options]: Parameters<typeof upgradeInbound>) => {
+      noteLimits(options?.limits)
+      return upgradeInbound.call(upgrader, stream, options)
+    },
+    upgradeOutbound: (...[stream, options]: Parameters<typeof upgradeOutbound>) => {
+      noteLimits(options?.limits)
+      return upgradeOutbound.call(upgrader, stream, options)
+    }
+  })
 }
 
 /** Stands for the addresses that a reservation gives: what it announces, the node announces. */

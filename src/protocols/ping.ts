@@ -204,3 +204,24 @@ function reasonOf(error: unknown): Reason {
   if (!(error instanceof StreamError)) return 'closed'
   return error.reason === 'flooded' ? 'wrong' : error.reason === 'reset' ? 'reset' : 'closed'
 }
+
+/** The round trip in ms, or null where there was none. */
+export async function roundTrip(
+  connection: Connection,
+  timeoutMs: number,
+  signal: AbortSignal
+): Promise<number | null> {
+  const pinger = openPinger(connection)
+  try {
+    // the first echo also waits for the other side to open its stream: the second one is the round trip
+    const first = await pinger.ping(timeoutMs, signal)
+    const second = first.type === 'reply' ? await pinger.ping(timeoutMs, signal) : first
+    const reply = second.type === 'reply' ? second : first
+    return reply.type === 'reply' ? reply.rttMs : null
+  } catch (error) {
+    if (error instanceof Failure) return null
+    throw error
+  } finally {
+    await pinger.close()
+  }
+}

@@ -15,6 +15,8 @@ interface Column {
 
 const phaseColumns = [
   ['RESOLVE', 'resolve_ms'],
+  ['RELAY', 'relay_ms'],
+  ['SIGNAL', 'signal_ms'],
   ['CONNECT', 'connect_ms'],
   ['SECURITY', 'security_ms'],
   ['MUXER', 'muxer_ms'],
@@ -50,10 +52,11 @@ export function tableOf(attempts: Attempt[], pen: Pen) {
 }
 
 function columnsOf(attempts: Attempt[], live: boolean): Column[] {
-  const ms = (value: number | null): string => (value == null ? '-' : duration(value))
+  const ms = (value: number | null | undefined): string => (value == null ? '-' : duration(value))
   const timed = phaseColumns.filter(
-    // most dials have neither a name to look up nor a muxer phase
-    ([, key]) => !['resolve_ms', 'muxer_ms'].includes(key) || attempts.some(({ phases }) => phases[key] != null)
+    // most dials have neither a name to look up nor a muxer phase, and WebRTC alone is signalled
+    ([, key]) =>
+      ['connect_ms', 'security_ms', 'identify_ms'].includes(key) || attempts.some(({ phases }) => phases[key] != null)
   )
   return [
     { head: 'ADDRESS', cell: ({ addr }) => shortIds(bareAddr(addr), live) },

@@ -3,8 +3,11 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { Event, Phases } from '../events.ts'
 import { safe } from '../safe.ts'
 import { inOrder, tableOf, targetLine } from './dial-table.ts'
-import { bar, bareAddr, duration, fit, plural, shortId, shortIds } from './format.ts'
+import { bar, bareAddr, bytes, duration, fit, plural, roundDuration, shortId, shortIds } from './format.ts'
 import { type Screen, viewOf } from './screen.ts'
+
+/** https://github.com/libp2p/specs/blob/master/webrtc/webrtc.md */
+const SIGNALLING = '/webrtc-signaling/0.0.1'
 
 /** What `curl -v` is to HTTP: the phases as a waterfall, then who answered. */
 export default viewOf(screen => {
@@ -13,6 +16,9 @@ export default viewOf(screen => {
   const each: Event<'dial.attempt'>[] = []
   let table: ReturnType<typeof tableOf> | undefined
   const targets: Event<'dial.target'>[] = []
+  let relayed = false
+  let mayUpgrade = false
+  let upgraded = false
   return {
     'run.start': () => status('dialing'),
     'dial.resolve': ({ addr, addrs, ms }) => {
@@ -28,6 +34,7 @@ export default viewOf(screen => {
       }
       attempts.push(event)
       if (!event.ok) return
+      relayed = event.transport === 'circuit'
       for (const line of connectedLines(event, screen)) out.line(line)
       for (const { addr, error } of attempts.slice(0, -1)) {
         if (!quiet) err.line(err.chalk.dim(`before it ${safe(addr)}: ${error?.message}`))
@@ -45,6 +52,10 @@ export default viewOf(screen => {
       for (const attempt of own) for (const line of table.lines(attempt)) out.line(line)
       if (!quiet && (own.length > 1 || event.left_out != null)) out.line(targetLine(event))
     },
+    'connection.upgrade': event => {
+      upgraded = true
+      if (!quiet) out.line(upgradeLine(event))
+    },
     'connection.close': ({ by, reason, duration_ms }) => {
       const who = { local: 'us', remote: 'the peer', network: 'the network' }[by ?? 'local']
       out.line(`held for ${duration(duration_ms)}, ended by ${who}   ${safe(reason ?? '')}`)
@@ -52,12 +63,16 @@ export default viewOf(screen => {
     'peer.identify': event => {
       if (each.length > 0) return
       for (const line of identifyLines(event, screen)) out.line(line)
+      mayUpgrade = event.protocols.includes(SIGNALLING)
     },
     'dial.protocol': ({ protocol, ok }) => {
       out.line(`${safe(protocol)}   ${ok ? out.chalk.green('spoken') : out.chalk.yellow('not spoken')}`)
     },
-    'run.summary': () => {
+    'run.summary': ({ ok }) => {
       status(null)
+      if (ok && !quiet && relayed && mayUpgrade && !upgraded) {
+        err.line(err.chalk.dim('the peer takes WebRTC: --upgrade makes a direct connection of this one'))
+      }
       if (!quiet && targets.length > 1)
         out.line(`${targets.filter(({ ok }) => ok).length} of ${targets.length} targets hold`)
     }
@@ -66,6 +81,8 @@ export default viewOf(screen => {
 
 const rows = [
   ['resolve', 'resolve_ms'],
+  ['relay', 'relay_ms'],
+  ['signal', 'signal_ms'],
   ['connect', 'connect_ms'],
   ['security', 'security_ms'],
   ['muxer', 'muxer_ms'],
@@ -98,9 +115,38 @@ export function connectedLines(event: Event<'dial.attempt'>, { out, quiet }: Scr
   }
   const muxer = event.phases.muxer_ms == null && event.muxer != null ? `   muxer ${safe(event.muxer)}` : ''
   lines.push(
-    `  ${'total'.padEnd(8)} ${duration(event.total_ms).padStart(9)}${muxer}${event.limited ? '   limited by the relay' : ''}`
+    `  ${'total'.padEnd(8)} ${duration(event.total_ms).padStart(9)}${muxer}${event.limited ? `   ${limitsLine(event)}` : ''}`
   )
   return lines
+}
+
+/** `limited: 2 min, 128 KiB each way` */
+function limitsLine({ limit_s, limit_bytes }: Event<'dial.attempt'>): string {
+  // the relay of js-libp2p writes milliseconds where the specification says seconds (@libp2p/circuit-relay-v2 4.2)
+  const inMs = limit_s != null && limit_s >= 60_000 && limit_s % 1000 === 0
+  const time = limit_s == null ? null : roundDuration(limit_s * (inMs ? 1 : 1000))
+  const size = limit_bytes == null ? null : `${bytes(limit_bytes)} each way`
+  const limits = [time, size].filter(part => part != null).join(', ')
+  if (limits === '') return 'limited by the relay'
+  return `limited: ${limits}${inMs ? ` (it says ${limit_s} seconds, and seems to mean milliseconds)` : ''}`
+}
+
+const ways = { webrtc: 'WebRTC', dcutr: 'a hole punch' }
+
+/** Both times, and where they were measured both round trips. */
+function upgradeLine({
+  by,
+  relayed_ms,
+  direct_ms,
+  relayed_rtt_ms,
+  direct_rtt_ms
+}: Event<'connection.upgrade'>): string {
+  const relayed = relayed_ms == null ? '' : `relayed after ${duration(relayed_ms)}, `
+  const rtts =
+    relayed_rtt_ms == null || direct_rtt_ms == null
+      ? ''
+      : `   round trip ${duration(relayed_rtt_ms)} relayed, ${duration(direct_rtt_ms)} direct`
+  return `direct by ${ways[by]}   ${relayed}direct ${duration(direct_ms)} later${rtts}`
 }
 
 export function identifyLines(event: Event<'peer.identify'>, { out, verbose, quiet }: Screen): string[] {

@@ -126,6 +126,8 @@ function table(): Command {
     common(serving(command))
       .description('Listen for peers, print the addresses to dial and show who comes and what they send, until ^C.')
       .option('--circuit <relay...>', 'be reachable through these relays')
+      .option('--punch', 'with it: dial whoever comes through them directly, at public addresses that they name')
+      .option('--punch-private', '- at private ones too, and name ours')
       .addOption(
         new Option('--max-message <size>', 'the largest message that is taken').default(1 << 20, '1MiB').argParser(size)
       )

@@ -71,6 +71,18 @@ export const circuit = {
 } as const
 
 export const limits = { 'limit_s?': 'number|null', 'limit_bytes?': 'integer|null' } as const
+/** Of a relayed connection; the other times begin where the relayed connection stood. */
+export const upgrade = {
+  peer_id: 'string',
+  from_addr: 'string',
+  to_addr: 'string',
+  by: ['webrtc', 'dcutr'],
+  relayed_ms: 'number|null',
+  direct_ms: 'number',
+  'relayed_rtt_ms?': 'number|null',
+  'direct_rtt_ms?': 'number|null'
+} as const
+
 export const grant = { 'status?': 'string', 'expires?': 'string', 'ttl_s?': 'number', ...limits } as const
 export const found = { 'addrs?': 'string[]', 'public?': 'integer', 'peer_id?': 'string' } as const
 export const times = { 'rtt_ms?': 'number', 'connect_ms?': 'number', 'measured_s?': 'number|null' } as const
@@ -80,6 +92,59 @@ export const check = {
   ok: 'boolean',
   problems: 'string[]',
   ...{ ...grant, ...found, ...times, ...passed }
+} as const
+
+/**
+ * - observed: the relay sees us at this address, and we name these
+ * - dial: one address of the peer was dialed; before the first stream those that it announces
+ * - inbound: the peer has dialed us
+ */
+const punchSteps = [
+  'observed',
+  'stream_opened',
+  'connect_sent',
+  'connect_received',
+  'sync_sent',
+  'sync_received',
+  'dial',
+  'inbound'
+] as const
+export const punchStep = {
+  peer_id: 'string',
+  attempt: 'integer',
+  step: punchSteps,
+  ms: 'number',
+  'addrs?': 'string[]',
+  'rtt_ms?': 'number',
+  'ok?': 'boolean',
+  'error?': 'string|null'
+} as const
+
+/**
+ * - direct_dial: an address that the peer announces could be dialed all the time
+ * - reversed: the peer, or for who listens this side, could dial the one that had called
+ * - success: a dial after SYNC got through
+ * - no_stream: /libp2p/dcutr was never opened
+ * - protocol_error: it was, and what came was no answer
+ * - timeout, failed: nothing got through; every dial ran out of time, or some failed otherwise
+ */
+const punchOutcomes = [
+  'direct_dial',
+  'reversed',
+  'success',
+  'no_stream',
+  'protocol_error',
+  'timeout',
+  'failed'
+] as const
+export const punchResult = {
+  peer_id: 'string',
+  outcome: punchOutcomes,
+  attempts: 'integer',
+  relayed_ms: 'number|null',
+  direct_ms: 'number|null',
+  addr: 'string|null',
+  error: 'string|null'
 } as const
 
 export const transfer = {

@@ -16,10 +16,13 @@ import {
   pingFates,
   pingStats,
   pong,
+  punchResult,
+  punchStep,
   reservation,
   rtt,
   sides,
-  transfer
+  transfer,
+  upgrade
 } from './event-shapes.ts'
 
 /** Version of the contract that `run.start` names; its first number is `v` on every line. */
@@ -87,6 +90,10 @@ export const events = {
       limited: 'boolean'
     }
   ],
+  'connection.upgrade': [
+    'a relayed connection became a direct one: how long the first took, and from there the second',
+    upgrade
+  ],
   'connection.close': [
     'a connection ended; by whom and why, where it was held and watched',
     { peer_id: 'string', remote_addr: 'string', duration_ms: 'number', 'by?': sides, 'reason?': 'string' }
@@ -145,6 +152,14 @@ export const events = {
   'dial.protocol': [
     'a protocol was negotiated on the connection, and nothing sent on it',
     { peer_id: 'string', protocol: 'string', ok: 'boolean', ms: 'number' }
+  ],
+  'punch.step': [
+    'a step on the way from a relayed to a direct connection; ms since the relayed one was there, attempt 0 before /libp2p/dcutr',
+    punchStep
+  ],
+  'punch.result': [
+    'what became of it, in the words of punchr; direct_ms begins where the relayed connection stood',
+    punchResult
   ],
   'ping.reply': [
     'the same 32 bytes came back; stalled: while our own event loop stood still, so that it is in no statistics',

@@ -13,6 +13,10 @@ export interface Options extends Omit<EachOptions, 'concurrency'>, TargetOptions
   target: string[]
   /** Protocol IDs to negotiate. */
   protocol?: string[]
+  /** Go for a direct connection to a peer behind a relay. */
+  punch?: boolean
+  punchPort?: number
+  punchPrivate?: boolean
   /** How long to keep the connection, in ms. */
   hold?: number
   /** Every address on its own. */
@@ -56,6 +60,18 @@ export default async function* dial(options: Options, signal: AbortSignal): Asyn
 
 function refuseNonsense(options: Options): void {
   const many = options.each === true || options.announced === true
+  if (many && options.punch === true) {
+    throw new Failure(
+      'invalid_option',
+      '--punch begins with one relayed connection, and --each and --announced make many'
+    )
+  }
+  if (options.punch !== true && (options.punchPort != null || options.punchPrivate === true)) {
+    throw new Failure(
+      'invalid_option',
+      `${options.punchPort == null ? '--punch-private' : '--punch-port'} needs --punch`
+    )
+  }
   if (many && (options.hold != null || options.protocol != null)) {
     const option = options.hold == null ? '--protocol' : '--hold'
     throw new Failure('invalid_option', `${option} is for one connection, and --each and --announced make many`, {
@@ -77,9 +93,16 @@ async function* dialTarget(
   expectations: ReturnType<typeof readExpectations>,
   signal: AbortSignal
 ): AsyncGenerator<Said, Failure[]> {
+  await using puncher =
+    options.punch === true ? await (await import('../punch-dialer.ts')).openPuncher(node, target, options) : null
   const connected = yield* connect(node, target, { ...options, identified: true }, signal)
-  const { connection, peerId } = connected
   const unheld = unmet(expectations, connected)
+  if (puncher != null) {
+    const direct = yield* puncher.observe(connected, signal)
+    if (direct instanceof Failure) unheld.push(direct)
+    else connected.connection = direct
+  }
+  const { connection, peerId } = connected
   const missing: string[] = []
   for (const protocol of options.protocol ?? []) {
     const startedAt = performance.now()

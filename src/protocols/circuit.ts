@@ -79,10 +79,11 @@ export interface Voucher {
   expiration: number
 }
 
-const VARINT = 0
-const BYTES = 2
+/** Wire types of protobuf. */
+export const VARINT = 0
+export const BYTES = 2
 
-function tag(field: number, wire: typeof VARINT | typeof BYTES): number {
+export function tag(field: number, wire: typeof VARINT | typeof BYTES): number {
   return (field << 3) | wire
 }
 
@@ -195,7 +196,11 @@ function decoded<T>(kind: string, bytes: Uint8Array, decode: () => T): T {
 }
 
 /** Calls `visit` for each known field; unknown ones are skipped, as protobuf asks, but for groups. */
-function eachField(bytes: Uint8Array, wires: Record<number, number>, visit: (field: number, r: Reader) => void): void {
+export function eachField(
+  bytes: Uint8Array,
+  wires: Record<number, number>,
+  visit: (field: number, r: Reader) => void
+): void {
   const r = reader(bytes)
   while (r.pos < r.len) {
     const head = r.uint32()

@@ -4,6 +4,7 @@ import type { Event, Phases } from '../events.ts'
 import { safe } from '../safe.ts'
 import { inOrder, tableOf, targetLine } from './dial-table.ts'
 import { bar, bareAddr, duration, fit, plural, shortId, shortIds } from './format.ts'
+import { punchView } from './punch.ts'
 import { type Screen, viewOf } from './screen.ts'
 
 /** What `curl -v` is to HTTP: the phases as a waterfall, then who answered. */
@@ -45,6 +46,7 @@ export default viewOf(screen => {
       for (const attempt of own) for (const line of table.lines(attempt)) out.line(line)
       if (!quiet && (own.length > 1 || event.left_out != null)) out.line(targetLine(event))
     },
+    ...punchView(screen),
     'connection.close': ({ by, reason, duration_ms }) => {
       const who = { local: 'us', remote: 'the peer', network: 'the network' }[by ?? 'local']
       out.line(`held for ${duration(duration_ms)}, ended by ${who}   ${safe(reason ?? '')}`)

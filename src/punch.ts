@@ -1,0 +1,185 @@
+/** What both sides of a hole punch have in common: whom to dial, what to name, and dialing all at the same moment. */
+import type { Connection } from '@libp2p/interface'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { peerIdOf, relayPart, scopeOf, transportOf, withoutPeerId, withPeerId } from './addr.ts'
+import { undialable } from './addr-facts.ts'
+import { attempt, type Connected } from './connect.ts'
+import type { Failure } from './errors.ts'
+import type { Event, FieldsOf } from './events.ts'
+import { startLimit } from './limit.ts'
+import type { Node } from './node.ts'
+import { identify } from './protocols/identify.ts'
+import { StreamError } from './protocols/stream.ts'
+import { ipOf, whyNotFromHere } from './reach.ts'
+
+export type Outcome = FieldsOf<'punch.result'>['outcome']
+type Step = FieldsOf<'punch.step'>
+
+export interface PunchOptions {
+  /** Private addresses too, of both sides; else a stranger could have this machine dial into its own network. */
+  punchPrivate?: boolean | undefined
+}
+
+/** How long one dial may take, as with go and js. */
+export const DIAL_MS = 5000
+/** The direct connection and the end of the relayed one come by different ways, and may overtake each other. */
+export const GRACE_MS = 1000
+/** Of one peer at the same time. */
+const MAX_DIALED = 8
+
+/** Says the steps of one hole punch, each with its time. */
+export interface Steps {
+  peerId: string
+  /** When the relayed connection was there. */
+  startedAt: number
+  attempts: number
+  /** The moment to dial has been agreed on: what comes from then on is the work of the protocol. */
+  synced: boolean
+  say(event: Event<'punch.step'>): void
+}
+
+export function tell({ peerId, startedAt, attempts, say }: Steps, step: Step['step'], rest: Partial<Step> = {}): void {
+  const ms = performance.now() - startedAt
+  say({ type: 'punch.step', peer_id: peerId, attempt: attempts, step, ms, ...rest })
+}
+
+/** The messages of the protocol as steps. */
+export function tellMessage(steps: Steps) {
+  return (step: Step['step'], { addrs, rttMs }: { addrs?: Multiaddr[]; rttMs?: number }): void => {
+    if (step === 'sync_sent' || step === 'sync_received') steps.synced = true
+    tell(steps, step, {
+      ...(addrs != null && { addrs: addrs.map(String) }),
+      ...(rttMs != null && { rtt_ms: rttMs })
+    })
+  }
+}
+
+/**
+ * Those of the addresses that a peer names which may be dialed: IP addresses, since a name could lead anywhere,
+ * on the Internet, with a transport of this build. Each is to be answered by that peer.
+ */
+export function dialable(addrs: Multiaddr[], peerId: string, { punchPrivate }: PunchOptions): Multiaddr[] {
+  const may = addrs.filter(addr => {
+    const isOwn = peerIdOf(addr) ?? peerId
+    if (isOwn !== peerId || ipOf(addr) == null || relayPart(addr) != null) return false
+    if (scopeOf(addr) !== 'public' && punchPrivate !== true) return false
+    return undialable(addr) == null && whyNotFromHere(addr, { announcedOver: null }) == null
+  })
+  const texts = new Set(may.map(addr => withPeerId(addr, peerId).toString()))
+  return [...texts].slice(0, MAX_DIALED).map(text => multiaddr(text))
+}
+
+/** Addresses that came as text. */
+export function parsed(texts: string[]): Multiaddr[] {
+  return texts.map(text => multiaddr(text))
+}
+
+/**
+ * Where this node says that it may be dialed: what it announces, or the addresses that it listens on and, as a guess,
+ * their ports on the address that the relay sees it at, which is right where the router forwards them.
+ */
+export async function ownAddrs(
+  node: Node,
+  relayed: Connection,
+  steps: Steps,
+  { punchPrivate }: PunchOptions,
+  signal: AbortSignal
+): Promise<Multiaddr[]> {
+  const { addressManager, transportManager } = node.components
+  const announced = addressManager.getAnnounceAddrs()
+  const listened = transportManager.getAddrs().filter(addr => relayPart(addr) == null && transportOf(addr) === 'tcp')
+  const observed = await seenByRelay(node, relayed, signal)
+  const guessed = observed == null ? [] : listened.flatMap(addr => onHost(addr, observed))
+  const all = announced.length > 0 ? announced : [...listened, ...guessed]
+  const named = all.filter(addr => scopeOf(addr) === 'public' || punchPrivate === true)
+  const texts = new Set(named.map(addr => withoutPeerId(addr).toString()))
+  tell(steps, 'observed', { addrs: observed == null ? [] : [withoutPeerId(observed).toString()] })
+  return parsed([...texts])
+}
+
+async function seenByRelay(node: Node, relayed: Connection, signal: AbortSignal): Promise<Multiaddr | null> {
+  const relay = relayPart(relayed.remoteAddr)
+  const relayPeer = relay == null ? undefined : peerIdOf(relay)
+  const connection = node.libp2p
+    .getConnections()
+    .find(({ remotePeer, remoteAddr }) => remotePeer.toString() === relayPeer && relayPart(remoteAddr) == null)
+  if (connection == null) return null
+  using limit = startLimit(DIAL_MS, signal)
+  const identity = await identify(connection, limit.signal).catch(() => null)
+  return identity?.observed_addr == null ? null : multiaddr(identity.observed_addr)
+}
+
+/** The address with the IP address of another one, if both are of one family. */
+function onHost(addr: Multiaddr, host: Multiaddr): Multiaddr[] {
+  const [theirs] = host.getComponents()
+  const [first, ...rest] = addr.getComponents()
+  if (first == null || theirs == null || first.name !== theirs.name || !first.name.startsWith('ip')) return []
+  return [multiaddr([theirs, ...rest])]
+}
+
+/** Dials all addresses at the same moment and tells of each; the first that answers ends the others. */
+export async function dialAll(
+  node: Node,
+  steps: Steps,
+  addrs: Multiaddr[],
+  timeoutMs: number,
+  runSignal: AbortSignal
+): Promise<Connected | Failure[]> {
+  const done = new AbortController()
+  const signal = AbortSignal.any([runSignal, done.signal])
+  const failures: Failure[] = []
+  let first: Connected | undefined
+  const target = { text: steps.peerId, peerId: steps.peerId }
+  const options = { timeout: Math.min(timeoutMs, DIAL_MS), identified: false }
+  await Promise.allSettled(
+    addrs.map(async addr => {
+      const { connected, failure } = await attempt(node, { ...target, addr }, addr, null, options, signal)
+      // the time is over for all the others as well
+      if (signal.aborted && connected != null) return connected.connection.abort(new Error('another one was first'))
+      const error = failure == null ? null : failure.message.replace(/^cannot dial \S+: /, '')
+      tell(steps, 'dial', { addrs: [addr.toString()], ok: connected != null, error })
+      if (failure != null) failures.push(failure)
+      if (connected == null) return
+      first = connected
+      done.abort()
+    })
+  )
+  return first ?? failures
+}
+
+/** What nothing but failed dials amounts to. */
+export function outcomeOf(failures: Failure[]): { outcome: Outcome; error: string } {
+  if (failures.length === 0) return { outcome: 'failed', error: 'the peer named no address that may be dialed' }
+  if (failures.every(({ code }) => code === 'io_timeout')) return { outcome: 'timeout', error: 'every dial timed out' }
+  const { message } = failures.find(({ code }) => code !== 'io_timeout')!
+  return { outcome: 'failed', error: message.replace(/^cannot dial \S+: /, '') }
+}
+
+/** What a broken exchange amounts to. */
+export function outcomeOfExchange(error: unknown): { outcome: Outcome; error: string } {
+  const text = error instanceof Error ? error.message : String(error)
+  const idle = error instanceof StreamError && error.reason === 'idle'
+  return { outcome: idle ? 'timeout' : 'protocol_error', error: text }
+}
+
+export function isRelayed(connection: Connection): boolean {
+  return relayPart(connection.remoteAddr) != null
+}
+
+/** A relayed and the direct connection that followed it. */
+export function upgradeEvent(
+  from: Connection,
+  to: Connection,
+  relayedMs: number | null,
+  directMs: number
+): Event<'connection.upgrade'> {
+  return {
+    type: 'connection.upgrade',
+    peer_id: from.remotePeer.toString(),
+    from_addr: from.remoteAddr.toString(),
+    to_addr: to.remoteAddr.toString(),
+    by: 'dcutr',
+    relayed_ms: relayedMs,
+    direct_ms: directMs
+  }
+}

@@ -66,7 +66,7 @@ export async function openPuncher(node: Node, target: Target, options: DialerOpt
   const over = new AbortController()
   const queue = createQueue<Said>()
   const say: Steps['say'] = event => void queue.push({ ...event, target: target.text })
-  const steps: Steps = { peerId, startedAt: 0, attempts: 0, synced: false, say }
+  const steps: Steps = { peerId, startedAt: 0, attempts: 0, underway: false, say }
   const own = Promise.withResolvers<Multiaddr[]>()
   const dialedAt = performance.now()
   let end: End = { outcome: 'no_stream', error: `the peer did not open ${DCUTR}` }
@@ -93,7 +93,7 @@ export async function openPuncher(node: Node, target: Target, options: DialerOpt
       connection.addEventListener('close', () => wait(GRACE_MS))
     } else if (connection.direction === 'inbound') {
       tell(steps, 'inbound', { addrs: [connection.remoteAddr.toString()], ok: true })
-      settle({ outcome: steps.synced ? 'success' : 'reversed', error: null, direct: connection })
+      settle({ outcome: steps.underway ? 'success' : 'reversed', error: null, direct: connection })
     }
   }
 
@@ -102,12 +102,18 @@ export async function openPuncher(node: Node, target: Target, options: DialerOpt
     const agreed = await answerPunch(stream, frames, own.promise, onMessage, over.signal)
     if (agreed == null) return false
     const syncedAt = performance.now()
+    const attempt = steps.attempts
     const dialed = await dialAll(node, steps, dialable(agreed.addrs, peerId, options), options.timeout, over.signal)
-    if (!Array.isArray(dialed)) settle({ outcome: 'success', error: null, direct: dialed.connection })
-    else if (!over.signal.aborted) end = outcomeOf(dialed)
+    if (!Array.isArray(dialed)) {
+      settle({ outcome: 'success', error: null, direct: dialed })
+      return false
+    }
+    // where the next one has begun already, it is for that to say what follows
+    if (over.signal.aborted || steps.attempts !== attempt) return true
+    end = outcomeOf(dialed)
     // the peer dials as well and may yet get through; before the last attempt it may also begin another
     const theirs = syncedAt + DIAL_MS - performance.now()
-    wait(steps.attempts < MAX_ATTEMPTS ? options.timeout : theirs)
+    wait(attempt < MAX_ATTEMPTS ? options.timeout : theirs)
     return true
   }
 
@@ -117,7 +123,7 @@ export async function openPuncher(node: Node, target: Target, options: DialerOpt
       return stream.abort(new Error('no hole punch is wanted here'))
     }
     const frames = punchReader(stream)
-    const tellIt = tellMessage(steps)
+    const tellIt = tellMessage(steps, 'connect_sent')
     let between = false
     clearTimeout(timer)
     steps.attempts++
@@ -151,7 +157,7 @@ export async function openPuncher(node: Node, target: Target, options: DialerOpt
       if (steps.attempts === 0) wait(options.timeout)
       const announced = dialable(parsed(identity?.listen_addrs ?? []), peerId, options)
       const dialing = dialAll(node, { ...steps, attempts: 0 }, announced, options.timeout, over.signal).then(dialed => {
-        if (!Array.isArray(dialed)) settle({ outcome: 'direct_dial', error: null, direct: dialed.connection })
+        if (!Array.isArray(dialed)) settle({ outcome: 'direct_dial', error: null, direct: dialed })
       })
       try {
         yield* queue.items(over.signal)
@@ -161,7 +167,10 @@ export async function openPuncher(node: Node, target: Target, options: DialerOpt
         over.abort()
         await dialing
       }
-      const { outcome, error, direct } = end
+      const { error, direct } = end
+      // the protocol may be first to come to an address that was known without it
+      const known = announced.some(addr => direct != null && addr.equals(direct.remoteAddr))
+      const outcome = known ? 'direct_dial' : end.outcome
       const relayedMs = steps.startedAt - dialedAt
       const directMs = direct == null ? null : endedAt - steps.startedAt
       yield {

@@ -56,14 +56,14 @@ async function punch(
   runSignal: AbortSignal
 ): Promise<void> {
   const peerId = relayed.remotePeer.toString()
-  const steps: Steps = { peerId, startedAt: performance.now(), attempts: 0, synced: false, say }
+  const steps: Steps = { peerId, startedAt: performance.now(), attempts: 0, underway: false, say }
   const over = new AbortController()
   const signal = AbortSignal.any([runSignal, over.signal])
   const arrived = Promise.withResolvers<Way>()
   const onOpen = ({ detail: direct }: CustomEvent<Connection>): void => {
     if (direct.remotePeer.toString() !== peerId || isRelayed(direct) || direct.direction === 'outbound') return
     tell(steps, 'inbound', { addrs: [direct.remoteAddr.toString()], ok: true })
-    arrived.resolve({ outcome: steps.synced ? 'success' : 'direct_dial', error: null, direct })
+    arrived.resolve({ outcome: steps.underway ? 'success' : 'direct_dial', error: null, direct })
   }
   relayed.addEventListener('close', () => {
     void pause(GRACE_MS, signal).then(() => over.abort(new Error('the relayed connection was closed')))
@@ -110,7 +110,7 @@ async function upgrade(
     DIAL_MS,
     signal
   )
-  if (!Array.isArray(announced)) return { outcome: 'reversed', error: null, direct: announced.connection }
+  if (!Array.isArray(announced)) return { outcome: 'reversed', error: null, direct: announced }
   const own = await naming
   let last: Way = { outcome: 'no_stream', error: `the peer does not speak ${DCUTR}` }
   while (identity.protocols.includes(DCUTR) && steps.attempts < MAX_ATTEMPTS && !signal.aborted) {
@@ -120,7 +120,7 @@ async function upgrade(
       await pause(rttMs / 2, signal)
       const startedAt = performance.now()
       const dialed = await dialAll(node, steps, dialable(addrs, peerId, options), DIAL_MS, signal)
-      if (!Array.isArray(dialed)) return { outcome: 'success', error: null, direct: dialed.connection }
+      if (!Array.isArray(dialed)) return { outcome: 'success', error: null, direct: dialed }
       last = outcomeOf(dialed)
       // the peer dials as well, and has as long for it
       await pause(startedAt + DIAL_MS - performance.now(), signal)
@@ -138,7 +138,7 @@ async function exchange(relayed: Connection, own: Multiaddr[], steps: Steps, run
   try {
     stream = await relayed.newStream(DCUTR, { signal, runOnLimitedConnection: true })
     tell(steps, 'stream_opened')
-    const agreed = await callToPunch(stream, punchReader(stream), own, tellMessage(steps), signal)
+    const agreed = await callToPunch(stream, punchReader(stream), own, tellMessage(steps, 'sync_sent'), signal)
     await stream.close({ signal })
     return agreed
   } catch (error) {

@@ -3,11 +3,11 @@ import type { Connection } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf, relayPart, scopeOf, transportOf, withoutPeerId, withPeerId } from './addr.ts'
 import { undialable } from './addr-facts.ts'
-import { attempt, type Connected } from './connect.ts'
-import type { Failure } from './errors.ts'
+import { attempt } from './connect.ts'
 import type { Event, FieldsOf } from './events.ts'
 import { startLimit } from './limit.ts'
 import type { Node } from './node.ts'
+import type { OnMessage } from './protocols/dcutr.ts'
 import { identify } from './protocols/identify.ts'
 import { StreamError } from './protocols/stream.ts'
 import { ipOf, whyNotFromHere } from './reach.ts'
@@ -33,8 +33,8 @@ export interface Steps {
   /** When the relayed connection was there. */
   startedAt: number
   attempts: number
-  /** The moment to dial has been agreed on: what comes from then on is the work of the protocol. */
-  synced: boolean
+  /** The other side has been told when or where to dial: what comes from then on is the work of the protocol. */
+  underway: boolean
   say(event: Event<'punch.step'>): void
 }
 
@@ -43,10 +43,10 @@ export function tell({ peerId, startedAt, attempts, say }: Steps, step: Step['st
   say({ type: 'punch.step', peer_id: peerId, attempt: attempts, step, ms, ...rest })
 }
 
-/** The messages of the protocol as steps. */
-export function tellMessage(steps: Steps) {
-  return (step: Step['step'], { addrs, rttMs }: { addrs?: Multiaddr[]; rttMs?: number }): void => {
-    if (step === 'sync_sent' || step === 'sync_received') steps.synced = true
+/** The messages of the protocol as steps; with the one that is named the other side can begin to dial. */
+export function tellMessage(steps: Steps, begins: 'connect_sent' | 'sync_sent'): OnMessage {
+  return (step, { addrs, rttMs }) => {
+    if (step === begins) steps.underway = true
     tell(steps, step, {
       ...(addrs != null && { addrs: addrs.map(String) }),
       ...(rttMs != null && { rtt_ms: rttMs })
@@ -117,6 +117,8 @@ function onHost(addr: Multiaddr, host: Multiaddr): Multiaddr[] {
   return [multiaddr([theirs, ...rest])]
 }
 
+type Missed = NonNullable<Event<'dial.attempt'>['error']>
+
 /** Dials all addresses at the same moment and tells of each; the first that answers ends the others. */
 export async function dialAll(
   node: Node,
@@ -124,35 +126,38 @@ export async function dialAll(
   addrs: Multiaddr[],
   timeoutMs: number,
   runSignal: AbortSignal
-): Promise<Connected | Failure[]> {
+): Promise<Connection | Missed[]> {
   const done = new AbortController()
   const signal = AbortSignal.any([runSignal, done.signal])
-  const failures: Failure[] = []
-  let first: Connected | undefined
+  const missed: Missed[] = []
+  // the next attempt may begin before these dials are over
+  const begun = { ...steps }
+  let first: Connection | undefined
   const target = { text: steps.peerId, peerId: steps.peerId }
   const options = { timeout: Math.min(timeoutMs, DIAL_MS), identified: false }
   await Promise.allSettled(
     addrs.map(async addr => {
-      const { connected, failure } = await attempt(node, { ...target, addr }, addr, null, options, signal)
+      const { event, connected } = await attempt(node, { ...target, addr }, addr, null, options, signal)
+      const connection = connected?.connection
       // the time is over for all the others as well
-      if (signal.aborted && connected != null) return connected.connection.abort(new Error('another one was first'))
-      const error = failure == null ? null : failure.message.replace(/^cannot dial \S+: /, '')
-      tell(steps, 'dial', { addrs: [addr.toString()], ok: connected != null, error })
-      if (failure != null) failures.push(failure)
-      if (connected == null) return
-      first = connected
+      if (signal.aborted && connection != null) return connection.abort(new Error('another one was first'))
+      tell(begun, 'dial', { addrs: [addr.toString()], ok: event.ok, error: event.error?.message ?? null })
+      if (event.error != null) missed.push(event.error)
+      if (connection == null) return
+      first = connection
       done.abort()
     })
   )
-  return first ?? failures
+  return first ?? missed
 }
 
 /** What nothing but failed dials amounts to. */
-export function outcomeOf(failures: Failure[]): { outcome: Outcome; error: string } {
-  if (failures.length === 0) return { outcome: 'failed', error: 'the peer named no address that may be dialed' }
-  if (failures.every(({ code }) => code === 'io_timeout')) return { outcome: 'timeout', error: 'every dial timed out' }
-  const { message } = failures.find(({ code }) => code !== 'io_timeout')!
-  return { outcome: 'failed', error: message.replace(/^cannot dial \S+: /, '') }
+export function outcomeOf(missed: Missed[]): { outcome: Outcome; error: string } {
+  if (missed.length === 0) return { outcome: 'failed', error: 'the peer named no address that may be dialed' }
+  const [other] = missed.filter(({ code }) => code !== 'io_timeout')
+  return other == null
+    ? { outcome: 'timeout', error: 'every dial timed out' }
+    : { outcome: 'failed', error: other.message }
 }
 
 /** What a broken exchange amounts to. */

@@ -71,11 +71,14 @@ ${fieldLines.map(line => `  ${line}`).join('\n')}
 `
 
 const PUNCH = `
-What --punch can do: the peer opens /libp2p/dcutr, and both dial at the same
-moment. Node cannot dial from the port that it listens on, neither with TCP nor
-with QUIC. So it works where one side can be dialed (direct_dial, reversed, or
-success through a forwarded port); two NATs it cannot cross. WebRTC can: dial
-RELAY/p2p-circuit/webrtc/p2p/PEER-ID.
+What dial --punch RELAY/p2p-circuit/p2p/PEER-ID can do: the peer dials back, or
+opens /libp2p/dcutr (DCUtR) and both dial at the same moment. Node cannot dial
+from the port that it listens on, neither with TCP nor with QUIC. So it works
+where one side can be dialed: direct_dial, reversed, or success through a port
+that a router forwards. A NAT on both sides it cannot cross, and says timeout or
+failed; WebRTC can: dial RELAY/p2p-circuit/webrtc/p2p/PEER-ID. The other words
+are no_stream, where the peer never began, and protocol_error. Public addresses
+that the peer names are dialed, private ones only with --punch-private.
 `
 
 /** A format of --write-out, which names no field that there is not. */
@@ -93,7 +96,6 @@ const EXAMPLES = [
   'dial /ip4/127.0.0.1/tcp/4001 --protocol /ipfs/ping/1.0.0',
   'dial --each --any /dnsaddr/bootstrap.libp2p.io',
   'dial --announced /ip4/127.0.0.1/tcp/4001',
-  'dial --punch /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW.../p2p-circuit/p2p/12D3KooW...',
   'dial /ip4/127.0.0.1/tcp/4001 --expect-transport tcp --max-total 5s',
   "dial /ip4/127.0.0.1/tcp/4001 --write-out '%{addr}\\t%{total_ms}\\n'"
 ]

@@ -133,7 +133,7 @@ function addrOf(bytes: Uint8Array): Multiaddr[] {
   try {
     const addr = multiaddr(bytes)
     // a name with a slash in it, which multiaddr 13 lets through, reads as another address or as none
-    return multiaddr(addr.toString()).equals(addr) ? [addr] : []
+    return bytes.length > 0 && multiaddr(addr.toString()).equals(addr) ? [addr] : []
   } catch {
     return []
   }

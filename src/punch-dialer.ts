@@ -13,6 +13,7 @@ import { safe } from './safe.ts'
 import { listenAddrs } from './serve.ts'
 import {
   DIAL_MS,
+  GONE,
   GRACE_MS,
   dialAll,
   dialable,
@@ -90,7 +91,10 @@ export async function openPuncher(node: Node, target: Target, options: DialerOpt
     if (isRelayed(connection)) {
       steps.startedAt = performance.now()
       own.resolve(ownAddrs(node, connection, steps, options, over.signal))
-      connection.addEventListener('close', () => wait(GRACE_MS))
+      connection.addEventListener('close', () => {
+        if (!steps.underway) end = { outcome: end.outcome, error: GONE }
+        wait(GRACE_MS)
+      })
     } else if (connection.direction === 'inbound') {
       tell(steps, 'inbound', { addrs: [connection.remoteAddr.toString()], ok: true })
       settle({ outcome: steps.underway ? 'success' : 'reversed', error: null, direct: connection })
@@ -127,6 +131,7 @@ export async function openPuncher(node: Node, target: Target, options: DialerOpt
     let between = false
     clearTimeout(timer)
     steps.attempts++
+    end = { outcome: 'failed', error: GONE }
     tell(steps, 'stream_opened')
     const onMessage: OnMessage = (step, fields) => {
       clearTimeout(timer)

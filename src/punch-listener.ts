@@ -8,6 +8,7 @@ import { type Agreed, callToPunch, DCUTR, MAX_ATTEMPTS, punchReader } from './pr
 import type { Identity } from './protocols/identify.ts'
 import {
   DIAL_MS,
+  GONE,
   GRACE_MS,
   dialAll,
   dialable,
@@ -66,7 +67,7 @@ async function punch(
     arrived.resolve({ outcome: steps.underway ? 'success' : 'direct_dial', error: null, direct })
   }
   relayed.addEventListener('close', () => {
-    void pause(GRACE_MS, signal).then(() => over.abort(new Error('the relayed connection was closed')))
+    void pause(GRACE_MS, signal).then(() => over.abort())
   })
   node.libp2p.addEventListener('connection:open', onOpen)
   const upgrading = upgrade(node, relayed, identity, steps, options, signal)
@@ -112,8 +113,11 @@ async function upgrade(
   )
   if (!Array.isArray(announced)) return { outcome: 'reversed', error: null, direct: announced }
   const own = await naming
-  let last: Way = { outcome: 'no_stream', error: `the peer does not speak ${DCUTR}` }
-  while (identity.protocols.includes(DCUTR) && steps.attempts < MAX_ATTEMPTS && !signal.aborted) {
+  if (!identity.protocols.includes(DCUTR)) return { outcome: 'no_stream', error: `the peer does not speak ${DCUTR}` }
+  const gone: Way = { outcome: 'failed', error: GONE }
+  const isGone = (): boolean => signal.aborted || relayed.status !== 'open'
+  let last = gone
+  while (steps.attempts < MAX_ATTEMPTS && !isGone()) {
     steps.attempts++
     try {
       const { addrs, rttMs } = await exchange(relayed, own, steps, signal)
@@ -121,14 +125,17 @@ async function upgrade(
       const startedAt = performance.now()
       const dialed = await dialAll(node, steps, dialable(addrs, peerId, options), DIAL_MS, signal)
       if (!Array.isArray(dialed)) return { outcome: 'success', error: null, direct: dialed }
-      last = outcomeOf(dialed)
+      last = signal.aborted ? gone : outcomeOf(dialed)
       // the peer dials as well, and has as long for it
       await pause(startedAt + DIAL_MS - performance.now(), signal)
     } catch (error) {
-      last = outcomeOfExchange(signal.aborted ? signal.reason : error)
+      last = outcomeOfExchange(error)
     }
   }
-  return last
+  if (!isGone()) return last
+  // its last dial may still get through
+  await pause(GRACE_MS, signal)
+  return last.outcome === 'protocol_error' ? gone : last
 }
 
 /** On a stream of its own, as go and js do it: a second exchange on one stream is more than they take. */

@@ -24,6 +24,7 @@ export interface PunchOptions {
 export const DIAL_MS = 5000
 /** The direct connection and the end of the relayed one come by different ways, and may overtake each other. */
 export const GRACE_MS = 1000
+export const GONE = 'the relayed connection was closed'
 /** Of one peer at the same time. */
 const MAX_DIALED = 8
 
@@ -162,9 +163,9 @@ export function outcomeOf(missed: Missed[]): { outcome: Outcome; error: string }
 
 /** What a broken exchange amounts to. */
 export function outcomeOfExchange(error: unknown): { outcome: Outcome; error: string } {
-  const text = error instanceof Error ? error.message : String(error)
-  const idle = error instanceof StreamError && error.reason === 'idle'
-  return { outcome: idle ? 'timeout' : 'protocol_error', error: text }
+  const isLate = error instanceof StreamError ? error.reason === 'idle' : (error as Error)?.name === 'TimeoutError'
+  if (isLate) return { outcome: 'timeout', error: 'no answer in time on the stream' }
+  return { outcome: 'protocol_error', error: error instanceof Error ? error.message : String(error) }
 }
 
 export function isRelayed(connection: Connection): boolean {

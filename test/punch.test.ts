@@ -172,6 +172,20 @@ describe('dial --punch', patient, () => {
     assert.deepEqual([outcome, attempts, error], ['protocol_error', 1, 'SYNC instead of CONNECT'])
   })
 
+  test('failed: the peer goes away before anything is agreed on', async () => {
+    await using relay = await limited()
+    await using peer = await callee(relay, async connection => {
+      const stream = await connection.newStream(DCUTR, { runOnLimitedConnection: true })
+      stream.send(frame(encodePunch({ type: 'CONNECT', addrs: [await nowhere()] })))
+      await punchReader(stream).read()
+      await connection.close()
+    })
+    const { outcome, attempts, error } = one(await start(peer.target).done, 'punch.result')
+    assert.equal(attempts, 1)
+    // the end of the stream and that of the connection are seen in either order
+    assert.ok(['failed', 'protocol_error'].includes(outcome), `${outcome}: ${error}`)
+  })
+
   test('another peer behind the address that is named is not taken for the one that was meant', async () => {
     await using relay = await limited()
     await using stranger = await plainNode()
@@ -286,6 +300,17 @@ describe('listen --punch', patient, () => {
     await using _ = await caller(await ready(listener), 'rubbish')
     const { outcome, attempts } = await listener.next('punch.result')
     assert.deepEqual([outcome, attempts], ['protocol_error', 3])
+  })
+
+  test('failed: the caller leaves before it has answered', async () => {
+    await using relay = await limited()
+    await using listener = serve(relay)
+    const circuit = await ready(listener)
+    await using node = await plainNode({ listen: [] })
+    await node.handle(DCUTR, () => void node.stop(), { runOnLimitedConnection: true })
+    await node.dial(multiaddr(circuit))
+    const { outcome, error } = await listener.next('punch.result')
+    assert.deepEqual([outcome, error], ['failed', 'the relayed connection was closed'])
   })
 
   test('no_stream: the peer does not speak it, and private addresses are not dialed unasked', async () => {

@@ -84,6 +84,8 @@ test('listen --punch: what came of it for each peer, the steps with -v', () => {
     `05:33:07 punch ${PEER}  success via /ip4/44.1.0.20/tcp/4001 in 48.5 ms`,
     `05:33:07 punch ${PEER}  protocol_error after 3 attempts: no CONNECT: a message of type \\x1b[31mnone`
   ])
+  const silent = { ...failed, outcome: 'no_stream', attempts: 0, error: 'the peer does not speak it' } as const
+  assert.deepEqual(draw(listenView, [silent]).out, [`05:33:07 punch ${PEER}  no_stream: the peer does not speak it`])
   const [first, second] = draw(listenView, steps, { verbose: true }).out
   assert.equal(first, `05:33:07 punch ${PEER}     the relay sees us at /ip4/44.1.0.30/tcp/4003`)
   assert.equal(second, `05:33:07 punch ${PEER}  1  /libp2p/dcutr is open`)

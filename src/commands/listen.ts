@@ -83,6 +83,7 @@ export default async function* listen(options: Options, signal: AbortSignal): As
       ? (await import('../punch-listener.ts')).puncherFor(node, options, event => void queue.push(event), end)
       : undefined
   const connections = yield* whileKept(node, held, dialing, serve(node, queue, options, end, onIdentify))
+  over.abort()
   yield* endNode(node, queue)
   yield { type: 'run.summary', ok: !broken, connections }
 }

@@ -37,9 +37,10 @@ export function punchedView({ out, quiet, verbose }: Screen) {
     },
     'punch.result': ({ peer_id, outcome, attempts, direct_ms, addr, error }: Result, at: Date) => {
       if (quiet) return
+      const tried = attempts === 0 ? '' : ` after ${plural(attempts, 'attempt')}`
       const way =
         addr == null || direct_ms == null
-          ? `${chalk.yellow(outcome)} after ${plural(attempts, 'attempt')}: ${safe(error ?? '', 120)}`
+          ? `${chalk.yellow(outcome)}${tried}: ${safe(error ?? '', 120)}`
           : `${chalk.green(outcome)} via ${bareAddr(addr)} in ${duration(direct_ms)}`
       out.line(`${chalk.dim(clock(at))} punch ${shortId(peer_id, live)}  ${way}`)
     }

@@ -110,6 +110,11 @@ export const codes = {
     says: 'the relay does not do what it says',
     hint: 'ask its operator; p2pctl relay check --json has each finding'
   },
+  punch_failed: {
+    exit: 1,
+    says: 'no direct connection came of the hole punch',
+    hint: 'a Node process cannot punch through a NAT with TCP or QUIC: WebRTC can, dial RELAY/p2p-circuit/webrtc/p2p/ID'
+  },
   dial_self: {
     exit: 2,
     says: 'that is this node itself',

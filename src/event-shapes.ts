@@ -94,6 +94,59 @@ export const check = {
   ...{ ...grant, ...found, ...times, ...passed }
 } as const
 
+/**
+ * - observed: the relay sees us at this address, and we name these
+ * - dial: one address of the peer was dialed; before the first stream those that it announces
+ * - inbound: the peer has dialed us
+ */
+const punchSteps = [
+  'observed',
+  'stream_opened',
+  'connect_sent',
+  'connect_received',
+  'sync_sent',
+  'sync_received',
+  'dial',
+  'inbound'
+] as const
+export const punchStep = {
+  peer_id: 'string',
+  attempt: 'integer',
+  step: punchSteps,
+  ms: 'number',
+  'addrs?': 'string[]',
+  'rtt_ms?': 'number',
+  'ok?': 'boolean',
+  'error?': 'string|null'
+} as const
+
+/**
+ * - direct_dial: an address that the peer announces could be dialed all the time
+ * - reversed: the peer, or for who listens this side, could dial the one that had called
+ * - success: a dial after SYNC got through
+ * - no_stream: /libp2p/dcutr was never opened
+ * - protocol_error: it was, and what came was no answer
+ * - timeout, failed: nothing got through; every dial ran out of time, or some failed otherwise
+ */
+const punchOutcomes = [
+  'direct_dial',
+  'reversed',
+  'success',
+  'no_stream',
+  'protocol_error',
+  'timeout',
+  'failed'
+] as const
+export const punchResult = {
+  peer_id: 'string',
+  outcome: punchOutcomes,
+  attempts: 'integer',
+  relayed_ms: 'number|null',
+  direct_ms: 'number|null',
+  addr: 'string|null',
+  error: 'string|null'
+} as const
+
 export const transfer = {
   'name?': 'string',
   bytes: 'integer',

@@ -18,6 +18,8 @@ import {
   pingFates,
   pingStats,
   pong,
+  punchResult,
+  punchStep,
   reservation,
   rtt,
   sides,
@@ -158,6 +160,14 @@ export const events = {
   'dial.protocol': [
     'a protocol was negotiated on the connection, and nothing sent on it',
     { peer_id: 'string', protocol: 'string', ok: 'boolean', ms: 'number' }
+  ],
+  'punch.step': [
+    'a step on the way from a relayed to a direct connection; ms since the relayed one was there, attempt 0 before /libp2p/dcutr',
+    punchStep
+  ],
+  'punch.result': [
+    'what became of it, in the words of punchr; direct_ms begins where the relayed connection stood',
+    punchResult
   ],
   'ping.reply': [
     'the same 32 bytes came back; stalled: while our own event loop stood still, so that it is in no statistics',

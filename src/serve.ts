@@ -9,7 +9,7 @@ import type { Said } from './events.ts'
 import { wordsFor } from './files.ts'
 import type { Queue } from './flow.ts'
 import { listenOn, type Node } from './node.ts'
-import { identify, identityEvent } from './protocols/identify.ts'
+import { type Identity, identify, identityEvent } from './protocols/identify.ts'
 import { safe } from './safe.ts'
 
 /** What every command that listens takes. */
@@ -26,6 +26,9 @@ export interface ServeOptions {
   /** Stop when this many inbound connections have ended. */
   exitAfter?: number
 }
+
+/** Is told who has come, once for each inbound connection. */
+type OnIdentify = (connection: Connection, identity: Identity) => void
 
 /** How many events may wait for a slow reader of stdout before nobody is let in any more. */
 export const MAX_WAITING = 1000
@@ -66,14 +69,15 @@ export async function* serve(
   node: Node,
   queue: Queue<Said>,
   options: ServeOptions,
-  signal: AbortSignal
+  signal: AbortSignal,
+  onIdentify: OnIdentify = () => {}
 ): AsyncGenerator<Said, number> {
   const end = new AbortController()
   const until = AbortSignal.any([signal, end.signal])
   const timer = options.for == null ? undefined : setTimeout(() => end.abort(), options.for)
   let opened = 0
   let closed = 0
-  watch(node, queue, until, direction => {
+  watch(node, queue, until, onIdentify, direction => {
     if (direction === 'open') opened++
     else if (++closed === options.exitAfter) end.abort()
   })
@@ -103,14 +107,20 @@ export async function* endNode(node: Node, queue: Queue<Said>): AsyncGenerator<S
 }
 
 /** Puts connections, identities and changed addresses into the queue. */
-function watch(node: Node, queue: Queue<Said>, signal: AbortSignal, count: (what: 'open' | 'close') => void): void {
+function watch(
+  node: Node,
+  queue: Queue<Said>,
+  signal: AbortSignal,
+  onIdentify: OnIdentify,
+  count: (what: 'open' | 'close') => void
+): void {
   const { libp2p } = node
   let known = ownAddrs(node).join()
   libp2p.addEventListener('connection:open', ({ detail: connection }) => {
     void queue.push(openEvent(connection))
     if (connection.direction !== 'inbound') return
     count('open')
-    void ask(connection, queue, signal)
+    void ask(connection, queue, signal, onIdentify)
   })
   libp2p.addEventListener('connection:close', ({ detail: connection }) => {
     const { remotePeer, remoteAddr, timeline } = connection
@@ -131,12 +141,18 @@ function watch(node: Node, queue: Queue<Said>, signal: AbortSignal, count: (what
 }
 
 /** Who is it? A peer that does not say is shown all the same, with nothing known of it. */
-async function ask(connection: Connection, queue: Queue<Said>, signal: AbortSignal): Promise<void> {
+async function ask(
+  connection: Connection,
+  queue: Queue<Said>,
+  signal: AbortSignal,
+  onIdentify: OnIdentify
+): Promise<void> {
   const peerId = connection.remotePeer.toString()
   const nothing = { agent_version: null, protocol_version: null, observed_addr: null, listen_addrs: [], protocols: [] }
   const identity = await identify(connection, AbortSignal.any([signal, AbortSignal.timeout(IDENTIFY_MS)])).catch(
     () => null
   )
+  if (identity != null) onIdentify(connection, identity)
   await queue.push(identityEvent(peerId, identity ?? { ...nothing, signed_record: null }))
 }
 

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { describe, test } from 'node:test'
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { type Identify, identify } from '@libp2p/identify'
@@ -289,4 +290,19 @@ describe('@multiformats/multiaddr 13', patient, () => {
     assert.equal(addr.toString(), '/dns4/a/b/tcp/1')
     assert.throws(() => multiaddr(addr.toString()))
   })
+})
+
+test('Node cannot dial from a port that it listens on, so that a hole punch with TCP cannot work (src/cli/dial.ts)', async () => {
+  await using far = await rawServer()
+  const [, , host, , port] = far.addr.split('/')
+  for (const reusePort of [false, true]) {
+    const server = createServer().listen({ host, port: 0, reusePort })
+    await once(server, 'listening')
+    const localPort = (server.address() as AddressInfo).port
+    const socket = connect({ host, port: Number(port), localAddress: host, localPort })
+    const [error] = await Promise.race([once(socket, 'error'), once(socket, 'connect')]).catch(error => [error])
+    socket.destroy()
+    server.close()
+    assert.equal(error?.code, 'EADDRINUSE')
+  }
 })

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runs } from './calls.ts'
 import { choosing, common, dialing, examples, TARGET } from './options.ts'
-import { count, duration, words } from './parse.ts'
+import { count, duration, port, words } from './parse.ts'
 
 /** The row of `dial` in the command table. */
 export function declareDial(command: Command): Command {
@@ -24,6 +24,14 @@ export function declareDial(command: Command): Command {
         format
       )
     )
+    .optionsGroup('Hole punching, for a target behind a relay:')
+    .option('--punch', 'go for a direct connection, show each step and say what came of it')
+    .option(
+      '--punch-port <n>',
+      'be dialed back at this TCP port, as one that the router forwards; any by default',
+      port
+    )
+    .option('--punch-private', 'dial private addresses that the peer names too, and name ours')
     .optionsGroup('Expecting, else exit code 1:')
     .option('--expect-peer <id>', 'this peer answers, else exit code 5')
     .option('--expect-agent <text>', 'its agent version has this in it, or matches this /regex/')
@@ -35,7 +43,7 @@ export function declareDial(command: Command): Command {
     )
     .option('--expect-observed <addr>', 'it sees us from this address or range: 203.0.113.0/24')
     .addOption(new Option('--max-total <dur>', 'all phases together take no longer').argParser(duration))
-    .addHelpText('after', `${FIELDS}${examples(...EXAMPLES)}`)
+    .addHelpText('after', `${FIELDS}${PUNCH}${examples(...EXAMPLES)}`)
     .action(
       runs(
         () => import('../commands/dial.ts'),
@@ -62,6 +70,17 @@ const FIELDS = `
 Fields of --write-out, once for each address that was dialed, - where there is
 none; \\n and \\t are a new line and a tab:
 ${fieldLines.map(line => `  ${line}`).join('\n')}
+`
+
+const PUNCH = `
+What dial --punch RELAY/p2p-circuit/p2p/PEER-ID can do: the peer dials back, or
+opens /libp2p/dcutr (DCUtR) and both dial at the same moment. Node cannot dial
+from the port that it listens on, neither with TCP nor with QUIC. So it works
+where one side can be dialed: direct_dial, reversed, or success through a port
+that a router forwards. A NAT on both sides it cannot cross, and says timeout or
+failed; WebRTC can: dial RELAY/p2p-circuit/webrtc/p2p/PEER-ID. The other words
+are no_stream, where the peer never began, and protocol_error. Public addresses
+that the peer names are dialed, private ones only with --punch-private.
 `
 
 /** A format of --write-out, which names no field that there is not. */

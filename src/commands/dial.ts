@@ -14,6 +14,10 @@ export interface Options extends Omit<EachOptions, 'concurrency'>, TargetOptions
   target: string[]
   /** Protocol IDs to negotiate. */
   protocol?: string[]
+  /** Go for a direct connection to a peer behind a relay. */
+  punch?: boolean
+  punchPort?: number
+  punchPrivate?: boolean
   /** How long to keep the connection, in ms. */
   hold?: number
   /** Every address on its own. */
@@ -59,10 +63,20 @@ export default async function* dial(options: Options, signal: AbortSignal): Asyn
 
 function refuseNonsense(options: Options): void {
   const many = options.each === true || options.announced === true
+  if (options.punch !== true && (options.punchPort != null || options.punchPrivate === true)) {
+    throw new Failure(
+      'invalid_option',
+      `${options.punchPort == null ? '--punch-private' : '--punch-port'} needs --punch`
+    )
+  }
+  if (options.punch === true && options.upgrade === true) {
+    throw new Failure('invalid_option', 'choose --punch or --upgrade: each makes a direct connection in its own way')
+  }
   const [option] = Object.entries({
     '--hold': options.hold,
     '--protocol': options.protocol,
-    '--upgrade': options.upgrade
+    '--upgrade': options.upgrade,
+    '--punch': options.punch
   }).flatMap(([name, value]) => (value == null ? [] : name))
   if (many && option != null) {
     throw new Failure('invalid_option', `${option} is for one connection, and --each and --announced make many`, {
@@ -84,10 +98,17 @@ async function* dialTarget(
   expectations: ReturnType<typeof readExpectations>,
   signal: AbortSignal
 ): AsyncGenerator<Said, Failure[]> {
+  await using puncher =
+    options.punch === true ? await (await import('../punch-dialer.ts')).openPuncher(node, target, options) : null
   const first = yield* connect(node, target, { ...options, identified: true }, signal)
   const connected = options.upgrade === true ? yield* upgrade(node, first, target, options, signal) : first
-  const { connection, peerId } = connected
   const unheld = unmet(expectations, connected)
+  if (puncher != null) {
+    const direct = yield* puncher.observe(connected, signal)
+    if (direct instanceof Failure) unheld.push(direct)
+    else connected.connection = direct
+  }
+  const { connection, peerId } = connected
   const missing: string[] = []
   for (const protocol of options.protocol ?? []) {
     const startedAt = performance.now()

@@ -17,6 +17,9 @@ export interface Options extends ServeOptions, AnswerOptions {
   webrtc?: boolean
   /** STUN servers for WebRTC. */
   stun?: string[]
+  /** Go for a direct connection to whoever comes through them. */
+  punch?: boolean
+  punchPrivate?: boolean
   /** The largest message that is taken, in bytes. */
   maxMessage: number
   /** A folder for files; without it none is taken. */
@@ -36,7 +39,9 @@ export default async function* listen(options: Options, signal: AbortSignal): As
   check(options)
   const named = options.listen != null || options.tcp != null || options.ws != null
   // with a relay alone this is a peer that nobody can dial, as one behind a NAT
-  const addrs = options.circuit != null && !named ? [] : listenAddrs(options)
+  const hidden = options.circuit != null && !named
+  // to be punched it needs a port that the caller can dial
+  const addrs = hidden ? (options.punch === true ? listenAddrs({ tcp: true }) : []) : listenAddrs(options)
   const relays = options.circuit == null ? [] : await readTargets(options.circuit)
   const [{ ping }, { echo }] = await Promise.all([import('@libp2p/ping'), import('@libp2p/echo')])
   const queue = createQueue<Said>()
@@ -79,19 +84,26 @@ export default async function* listen(options: Options, signal: AbortSignal): As
       throw error instanceof Failure ? unserved(error) : error
     }
   }
-  const connections = yield* whileKept(node, held, dialing, serve(node, queue, options, end))
+  const onIdentify =
+    options.punch === true
+      ? (await import('../punch-listener.ts')).puncherFor(node, options, event => void queue.push(event), end)
+      : undefined
+  const connections = yield* whileKept(node, held, dialing, serve(node, queue, options, end, onIdentify))
+  over.abort()
   yield* endNode(node, queue)
   yield { type: 'run.summary', ok: !broken, connections }
 }
 
 function check(options: Options): void {
   checkAnswer(options)
-  const { recv, overwrite, rename } = options
-  if (options.webrtc === true && options.circuit == null) {
+  const { recv, overwrite, rename, webrtc, punch, punchPrivate, circuit } = options
+  if (webrtc === true && circuit == null) {
     throw new Failure('invalid_option', '--webrtc needs --circuit RELAY, through which peers agree on it', {
       hint: 'p2pctl listen --webrtc --circuit RELAY'
     })
   }
+  if (punch === true && circuit == null) throw new Failure('invalid_option', '--punch needs --circuit RELAY')
+  if (punchPrivate === true && punch !== true) throw new Failure('invalid_option', '--punch-private needs --punch')
   if (overwrite === true && rename === true) throw new Failure('invalid_option', 'choose --overwrite or --rename')
   if (recv == null && (overwrite === true || rename === true)) {
     throw new Failure('invalid_option', `--${overwrite === true ? 'overwrite' : 'rename'} needs --recv DIR`)

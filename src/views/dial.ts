@@ -4,6 +4,7 @@ import type { Event, Phases } from '../events.ts'
 import { safe } from '../safe.ts'
 import { inOrder, tableOf, targetLine } from './dial-table.ts'
 import { bar, bareAddr, bytes, duration, fit, plural, roundDuration, shortId, shortIds } from './format.ts'
+import { punchView } from './punch.ts'
 import { type Screen, viewOf } from './screen.ts'
 
 /** https://github.com/libp2p/specs/blob/master/webrtc/webrtc.md */
@@ -54,8 +55,10 @@ export default viewOf(screen => {
     },
     'connection.upgrade': event => {
       upgraded = true
-      if (!quiet) out.line(upgradeLine(event))
+      // that of a punch is in its result
+      if (!quiet && event.by === 'webrtc') out.line(upgradeLine(event))
     },
+    ...punchView(screen),
     'connection.close': ({ by, reason, duration_ms }) => {
       const who = { local: 'us', remote: 'the peer', network: 'the network' }[by ?? 'local']
       out.line(`held for ${duration(duration_ms)}, ended by ${who}   ${safe(reason ?? '')}`)

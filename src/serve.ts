@@ -7,7 +7,7 @@ import { openEvent } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
 import { wordsFor } from './files.ts'
-import type { Queue } from './flow.ts'
+import { orAbort, type Queue } from './flow.ts'
 import { tellIdentity } from './identified.ts'
 import { listenOn, type Node } from './node.ts'
 import { identify, identityEvent } from './protocols/identify.ts'
@@ -31,6 +31,7 @@ export interface ServeOptions {
 /** How many events may wait for a slow reader of stdout before nobody is let in any more. */
 export const MAX_WAITING = 1000
 const IDENTIFY_MS = 5000
+const READY = Promise.resolve()
 
 /** The addresses that were asked for; by default, TCP and WebSocket on every interface. */
 export function listenAddrs({ listen = [], tcp, ws }: ServeOptions): string[] {
@@ -67,7 +68,9 @@ export async function* serve(
   node: Node,
   queue: Queue<Said>,
   options: ServeOptions,
-  signal: AbortSignal
+  signal: AbortSignal,
+  /** It is not ready before this, though peers may come. */
+  prepared: Promise<unknown> = READY
 ): AsyncGenerator<Said, number> {
   const end = new AbortController()
   const until = AbortSignal.any([signal, end.signal])
@@ -78,10 +81,13 @@ export async function* serve(
     if (direction === 'open') opened++
     else if (++closed === options.exitAfter) end.abort()
   })
-  const ready = { type: 'listen.ready' as const, pid: process.pid, peer_id: node.peerId, addrs: ownAddrs(node) }
   try {
-    if (options.readyFile != null) await writeReadyFile(options.readyFile, ready)
-    yield ready
+    await orAbort(prepared, until).catch(() => {})
+    if (prepared === READY || !until.aborted) {
+      const ready = { type: 'listen.ready' as const, pid: process.pid, peer_id: node.peerId, addrs: ownAddrs(node) }
+      if (options.readyFile != null) await writeReadyFile(options.readyFile, ready)
+      yield ready
+    }
     yield* queue.items(until)
   } finally {
     clearTimeout(timer)

@@ -1,8 +1,6 @@
 /** gossipsub, as this project sets it up. Import it when it is needed: it is heavy. */
 import { type GossipSub, gossipsub, StrictNoSign, StrictSign } from '@libp2p/gossipsub'
 import type { MetricsRegister } from '@libp2p/gossipsub/metrics'
-import type { PublishOpts } from '@libp2p/gossipsub/types'
-import type { PublishResult } from '@libp2p/gossipsub'
 import type { Event } from './events.ts'
 import type { Components, Node } from './node.ts'
 
@@ -15,7 +13,7 @@ export interface GossipOptions {
   emitSelf?: boolean | undefined
   /** Forward each message to every subscriber at once, and not to a mesh of a few: for a peer that many have alone. */
   forwardToAll?: boolean | undefined
-  /** Hears why something was not taken. */
+  /** Hears why something was not taken; unreadable: a stream failed, be it over a frame that is too large or a reset. */
   rejected?: ((reason: Rejection) => void) | undefined
 }
 
@@ -27,15 +25,14 @@ export interface Gossip extends GossipSub {
   readonly streamsOutbound: ReadonlyMap<string, unknown>
   getMeshPeers(topic: string): string[]
   getScore(peerId: string): number
-  publish(topic: string, data: Uint8Array, options?: PublishOpts): Promise<PublishResult>
 }
 
 /** Room for the sender, the key, the signature and the topic in the frame of a message. */
 const ENVELOPE_BYTES = 8192
 
 /**
- * The largest message that js-libp2p takes unless it is told otherwise: a frame is 4 MiB at most, and a larger one is
- * dropped in silence, with the peer that sent it (gossipsub 17). go-libp2p takes frames of 1 MiB.
+ * The largest message that js-libp2p sends and takes: a frame is 4 MiB at most. A larger one is not sent, in silence;
+ * and whoever sends one is not heard any more, in silence (gossipsub 17). go-libp2p takes frames of 1 MiB.
  */
 export const MAX_MESSAGE_BYTES = 4 * 2 ** 20 - ENVELOPE_BYTES
 
@@ -75,6 +72,7 @@ export function gossipOf(node: Node): Gossip {
 function rejections(rejected: (reason: Rejection) => void): MetricsRegister {
   const reasons: Record<string, Rejection> = {
     gossipsub_rpc_data_err_count_total: 'malformed',
+    gossipsub_peer_read_stream_err_count_total: 'unreadable',
     gossipsub_rpc_rcv_not_accepted_total: 'bad_score'
   }
   const nothing = (): void => {}

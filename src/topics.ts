@@ -1,9 +1,8 @@
 /** What happens on topics, as events. */
-import type { Connection } from '@libp2p/interface'
 import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
 import type { Queue } from './flow.ts'
-import type { Gossip, Rejection } from './gossip.ts'
+import { type Gossip, gossipOf, type Rejection } from './gossip.ts'
 import type { Node } from './node.ts'
 import { MAX_WAITING } from './serve.ts'
 import { safe } from './safe.ts'
@@ -29,7 +28,8 @@ type Change = 'pubsub.join' | 'pubsub.leave' | 'pubsub.graft' | 'pubsub.prune'
  * what it knew, since gossipsub tells nobody when a peer is gone from a topic with its connection. While a slow reader
  * holds the queue up, peers can come and go without filling it.
  */
-export function watchTopics(node: Node, gossip: Gossip, topics: string[], queue: Queue<Said>): void {
+export function watchTopics(node: Node, topics: string[], queue: Queue<Said>): void {
+  const gossip = gossipOf(node)
   const joined = compared('pubsub.join', 'pubsub.leave', topic => gossip.getSubscribers(topic).map(String))
   const meshed = compared('pubsub.graft', 'pubsub.prune', topic => gossip.getMeshPeers(topic))
   let due = false
@@ -77,43 +77,61 @@ function compared(come: Change, gone: Change, now: (topic: string) => string[]) 
   }
 }
 
-/** Counts what was not taken, and tells it once a second at most, however much of it there is. */
-export function countRejections(queue: Queue<Said>) {
+/** Counts what gossipsub did not take, and tells it once a second at most, however much of it there is. */
+export interface Rejections {
+  readonly total: number
+  /** For the service. */
+  count(reason: Rejection): void
+  /** Tells it as long as the node lives. */
+  watch(node: Node): void
+  tell(): void
+}
+
+export function countRejections(queue: Queue<Said>): Rejections {
   const counts = new Map<Rejection, number>()
+  let gossip: Gossip | undefined
+  let suspects: string[] = []
   let total = 0
+  const tell = (): void => {
+    for (const [reason, messages] of counts) void queue.push({ type: 'pubsub.reject', reason, messages })
+    counts.clear()
+  }
   return {
     get total() {
       return total
     },
-    count(reason: Rejection): void {
-      total++
-      counts.set(reason, (counts.get(reason) ?? 0) + 1)
+    tell,
+    count(reason) {
+      // it is not said of whom, and not only of those that sent too much
+      if (reason === 'unreadable') suspects = gossip!.getPeers().map(String)
+      else counts.set(reason, (counts.get(reason) ?? 0) + 1)
+      if (reason !== 'unreadable') total++
     },
-    tell(): void {
-      for (const [reason, messages] of counts) void queue.push({ type: 'pubsub.reject', reason, messages })
-      counts.clear()
+    watch(node) {
+      gossip = gossipOf(node)
+      gossip.addEventListener('gossipsub:heartbeat', () => {
+        tell()
+        for (const peer_id of sendAway(node, suspects)) {
+          total++
+          void queue.push({ type: 'pubsub.reject', reason: 'unreadable', messages: 1, peer_id })
+        }
+        suspects = []
+      })
     }
   }
 }
 
 /**
- * Sends a peer away once gossipsub has given it up over a frame that is too large, or no frame: it forgets the peer,
- * leaves the connection open, and neither side would hear of the other again (gossipsub 17).
+ * gossipsub gives a peer up over a frame that is too large, and leaves the connection open: neither side would hear of
+ * the other again (gossipsub 17). Gives those that it has given up, their connections closed.
  */
-export function sendAwayUnreadable(node: Node, gossip: Gossip, queue: Queue<Said>): void {
-  let before = new Set<string>()
-  gossip.addEventListener('gossipsub:heartbeat', () => {
-    const now = new Set(gossip.getPeers().map(String))
-    for (const connection of node.libp2p.getConnections()) {
-      const peerId = connection.remotePeer.toString()
-      if (!before.has(peerId) || now.has(peerId) || !isOpen(connection)) continue
-      void queue.push({ type: 'pubsub.reject', reason: 'unreadable', messages: 1, peer_id: peerId })
-      connection.abort(new Error('it sent a frame that gossipsub does not read'))
-    }
-    before = now
-  })
-}
-
-function isOpen({ status }: Connection): boolean {
-  return status === 'open'
+function sendAway(node: Node, suspects: string[]): string[] {
+  if (suspects.length === 0) return []
+  const known = new Set(gossipOf(node).getPeers().map(String))
+  const gone = node.libp2p
+    .getConnections()
+    .filter(({ remotePeer, status }) => status === 'open' && !known.has(remotePeer.toString()))
+    .filter(({ remotePeer }) => suspects.includes(remotePeer.toString()))
+  for (const connection of gone) connection.abort(new Error('it sent a frame that gossipsub does not read'))
+  return [...new Set(gone.map(({ remotePeer }) => remotePeer.toString()))]
 }

@@ -8,7 +8,7 @@ import { openNode } from '../node.ts'
 import { bytesOf, contentOf } from '../payload.ts'
 import { safe } from '../safe.ts'
 import { endNode, MAX_WAITING } from '../serve.ts'
-import { checkTopic, countRejections, sendAwayUnreadable, watchTopics } from '../topics.ts'
+import { checkTopic, countRejections, watchTopics } from '../topics.ts'
 import type { GossipsubMessage } from '@libp2p/gossipsub'
 
 export interface Options extends GatherOptions {
@@ -50,12 +50,9 @@ export default async function* sub(options: Options, signal: AbortSignal): Async
     if (until.aborted || !inlet.take(receivedEvent(detail))) return
     if (++messages === options.count) enough.abort()
   })
-  gossip.addEventListener('gossipsub:heartbeat', () => {
-    inlet.tell()
-    rejected.tell()
-  })
-  sendAwayUnreadable(node, gossip, queue)
-  watchTopics(node, gossip, topics, queue)
+  gossip.addEventListener('gossipsub:heartbeat', inlet.tell)
+  rejected.watch(node)
+  watchTopics(node, topics, queue)
   for (const topic of topics) gossip.subscribe(topic)
 
   const events = gather(node, queue, options, until)

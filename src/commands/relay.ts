@@ -34,8 +34,8 @@ export default async function* relay(options: Options, signal: AbortSignal): Asy
   const mayUse = accessOf(options)
   const topics = options.pubsub === true ? [DISCOVERY_TOPIC] : (options.pubsub ?? [])
   const { ping } = await import('@libp2p/ping')
-  const topical = topics.length === 0 ? null : await import('../forward.ts')
   const queue = createQueue<Said>()
+  const forwarding = topics.length === 0 ? null : (await import('../forward.ts')).forwarder(topics, queue)
   const server = relayServer({
     maxReservations: options.maxReservations,
     ttlMs: options.ttl,
@@ -50,12 +50,12 @@ export default async function* relay(options: Options, signal: AbortSignal): Asy
   })
   await using node = await openNode({
     ...options,
-    services: { ping: ping(), relay: server, ...topical?.forwarding(topics, queue) },
+    services: { ping: ping(), relay: server, ...forwarding?.services },
     mayConnect: () => queue.size < MAX_WAITING,
     maxConnections: 1024
   })
   yield { type: 'run.start', peer_id: node.peerId }
-  topical?.forward(node, topics, queue)
+  forwarding?.start(node)
   await listenOnAll(node, addrs, options)
   const connections = yield* serve(node, queue, options, signal)
   yield* endNode(node, queue)

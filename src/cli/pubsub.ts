@@ -20,7 +20,7 @@ export function pubsubCommands(pubsub: Command): void {
       'after',
       examples(
         'pubsub sub news',
-        'pubsub sub news --bootstrap /dnsaddr/bootstrap.libp2p.io',
+        'pubsub sub news --bootstrap /ip4/127.0.0.1/tcp/4001',
         'pubsub sub news sport --tcp 4001 --count 10 --json'
       )
     )
@@ -45,7 +45,7 @@ export function pubsubCommands(pubsub: Command): void {
     .addHelpText(
       'after',
       examples(
-        'pubsub pub news hello --bootstrap /dnsaddr/bootstrap.libp2p.io',
+        'pubsub pub news hello --bootstrap /ip4/127.0.0.1/tcp/4001',
         'date | p2pctl pubsub pub news - --bootstrap @bootnodes.txt --wait 1'
       )
     )
@@ -68,7 +68,7 @@ export function pubsubCommands(pubsub: Command): void {
     .addHelpText(
       'after',
       examples(
-        'pubsub peers --bootstrap /dnsaddr/bootstrap.libp2p.io',
+        'pubsub peers --bootstrap /ip4/127.0.0.1/tcp/4001',
         'pubsub peers news --bootstrap @bootnodes.txt --min 1'
       )
     )

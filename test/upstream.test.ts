@@ -9,10 +9,12 @@ import { type Identify, identify } from '@libp2p/identify'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
+import { type Gossip, MAX_MESSAGE_BYTES } from '../src/gossip.ts'
 import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { closedPort, rawServer } from './helpers/raw-server.ts'
 import { hop, RESERVE } from './helpers/relay.ts'
+import { rpc, topicNode } from './helpers/topics.ts'
 import type { Socket } from 'node:net'
 import type { Libp2p, Transport } from '@libp2p/interface'
 
@@ -198,5 +200,43 @@ describe('@multiformats/multiaddr 13', patient, () => {
     const addr = multiaddr(Uint8Array.of(0x36, 3, 0x61, 0x2f, 0x62, 6, 0, 1))
     assert.equal(addr.toString(), '/dns4/a/b/tcp/1')
     assert.throws(() => multiaddr(addr.toString()))
+  })
+})
+
+describe('@libp2p/gossipsub 17', patient, () => {
+  test('it hears of a peer only at peer:identify (src/identified.ts)', async () => {
+    await using peer = await topicNode({}, undefined, { runOnConnectionOpen: false })
+    await using node = await topicNode({}, [], { runOnConnectionOpen: false })
+    const connection = await node.meet(addrOf(peer))
+    const { identify: asked } = node.services as unknown as { identify: Identify }
+    const found = once(events(node), 'peer:identify')
+    // a round trip, in which it would have been heard of
+    await errorOf(connection.newStream('/nobody/speaks/this'))
+    assert.deepEqual(node.pubsub.getPeers(), [])
+    await asked.identify(connection)
+    await found
+    assert.deepEqual(node.pubsub.getPeers().map(String), [peer.id])
+  })
+
+  test('a message that is too large goes to nobody, in silence (src/gossip.ts)', async () => {
+    await using peer = await topicNode()
+    await using node = await topicNode({}, [])
+    peer.pubsub.subscribe('news')
+    await node.meet(addrOf(peer))
+    await node.subscribers('news', 1)
+    // the way there is open
+    await node.until(() => (node.pubsub as unknown as Gossip).streamsOutbound.size === 1)
+    assert.deepEqual((await node.publish('news', Buffer.alloc(4 * 2 ** 20))).recipients, [])
+    assert.equal((await node.publish('news', Buffer.alloc(MAX_MESSAGE_BYTES))).recipients.length, 1)
+  })
+
+  test('over a frame that is too large it forgets the peer, and leaves the connection open (src/topics.ts)', async () => {
+    await using node = await topicNode()
+    await using peer = await dialer()
+    const stream = await peer.dialProtocol(multiaddr(addrOf(node)), '/meshsub/1.2.0')
+    await node.until(() => node.pubsub.getPeers().length === 1)
+    stream.send(rpc({ messages: [{ topic: 'news', data: Buffer.alloc(4 * 2 ** 20) }] }))
+    await node.until(() => node.pubsub.getPeers().length === 0)
+    assert.equal(node.getConnections()[0]?.status, 'open')
   })
 })

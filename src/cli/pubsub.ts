@@ -10,7 +10,7 @@ export function pubsubCommands(pubsub: Command): void {
   common(serving(meeting(pubsub.command('sub'))))
     .argument('<topic...>', 'what to subscribe to')
     .description(
-      'Subscribe to topics, and print each message with who signed it, until ^C. With no peer named it listens, to be dialed.'
+      'Subscribe to topics, and print each message with who signed it, until ^C. With no peer named it listens, to be dialed; on a --relay it makes a reservation, to be dialed there.'
     )
     .optionsGroup(OWN)
     .option('-c, --count <n>', 'end after this many messages', count)

@@ -1,19 +1,15 @@
 import { type GossipSub, type GossipsubMessage, gossipsub, type GossipsubOpts } from '@libp2p/gossipsub'
 import { RPC } from '@libp2p/gossipsub/message'
+import { type IdentifyInit, identify } from '@libp2p/identify'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Gossip } from '../../src/gossip.ts'
 import { frame } from '../../src/protocols/framing.ts'
 import { plainNode } from './plain-node.ts'
 
 /** A plain js-libp2p node with gossipsub, and what has come to it. */
-export type TopicNode = Awaited<ReturnType<typeof topicNode>>
-
-export async function topicNode(options: Partial<GossipsubOpts> = {}, listen?: string[]) {
-  const node = await plainNode<{ pubsub: GossipSub }>({
-    // `protocols` of gossipsub are those of floodsub unless it is told
-    services: { pubsub: gossipsub({ runOnLimitedConnection: true, ...options }) },
-    ...(listen && { listen })
-  })
+export async function topicNode(options: Partial<GossipsubOpts> = {}, listen?: string[], asks: IdentifyInit = {}) {
+  const services = { pubsub: gossipsub({ runOnLimitedConnection: true, ...options }), identify: identify(asks) }
+  const node = await plainNode<{ pubsub: GossipSub }>({ services, identify: false, ...(listen && { listen }) })
   const { pubsub } = node.services
   const received: GossipsubMessage[] = []
   const changed = new Set<() => void>()

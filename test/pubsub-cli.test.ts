@@ -88,6 +88,14 @@ test('sub, pub and peers end within 2 s on ^C, while they dial and wait', async 
   }
 })
 
+test('pub --deadline: no conclusion is no success', async () => {
+  await using node = await topicNode()
+  const args = ['pubsub', 'pub', 'news', 'x', '--json', '--deadline', '0.5', '--bootstrap', addrOf(node)]
+  const { code, events } = await run(args)
+  assert.equal(code, 4)
+  assert.equal(events.filter(({ type }) => type === 'pubsub.sent').length, 0)
+})
+
 test('relay --pubsub: messages between peers that have the relay alone, at once, however many they are', async () => {
   await using relay = start(['relay', '--json', '--pubsub', 'chat', ...LOCAL])
   const [addr = ''] = (await relay.next('listen.ready')).addrs

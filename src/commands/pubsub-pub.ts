@@ -51,7 +51,7 @@ export default async function* pub(options: Options, signal: AbortSignal): Async
       await Promise.all(peerIds.map(peerId => flushed(node, peerId, over)))
       sent++
       const about = { topic: options.topic, bytes: payload.length, peers: peerIds.length, peer_ids: peerIds }
-      await queue.push({ type: 'pubsub.sent', ...about, ...(duplicate && { duplicate }) })
+      await orAbort(queue.push({ type: 'pubsub.sent', ...about, ...(duplicate && { duplicate }) }), over)
     }
     await Promise.all(connectionsTo(node, reached).map(connection => barrier(connection, over)))
   })

@@ -11,6 +11,7 @@ export async function topicNode(options: Partial<GossipsubOpts> = {}, listen?: s
   const services = { pubsub: gossipsub({ runOnLimitedConnection: true, ...options }), identify: identify(asks) }
   const node = await plainNode<{ pubsub: GossipSub }>({ services, identify: false, ...(listen && { listen }) })
   const { pubsub } = node.services
+  const inner = pubsub as Gossip
   const received: GossipsubMessage[] = []
   const changed = new Set<() => void>()
   const wake = (): void => {
@@ -34,11 +35,11 @@ export async function topicNode(options: Partial<GossipsubOpts> = {}, listen?: s
     /** Resolves once something holds; looked at whenever gossipsub has something to say. */
     until,
     meet: async (addr: string) => await node.dial(multiaddr(addr)),
-    /** Resolves once so many peers subscribe to the topic. */
-    subscribers: (topic: string, count: number) => until(() => pubsub.getSubscribers(topic).length >= count),
+    /** Resolves once so many peers subscribe to the topic, and can be sent to. */
+    subscribers: (topic: string, count: number) =>
+      until(() => pubsub.getSubscribers(topic).filter(id => inner.streamsOutbound.has(`${id}`)).length >= count),
     /** Resolves once so many peers are in the own mesh for the topic. */
-    meshed: (topic: string, count: number) =>
-      until(() => (pubsub as unknown as Gossip).getMeshPeers(topic).length >= count),
+    meshed: (topic: string, count: number) => until(() => inner.getMeshPeers(topic).length >= count),
     async texts(count: number): Promise<string[]> {
       await until(() => received.length >= count)
       return received.map(({ msg }) => Buffer.from(msg.data).toString())

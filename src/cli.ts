@@ -7,6 +7,7 @@ import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { choosing, common, dialing, examples, ownFirst, serving, stunOption, TARGET } from './cli/options.ts'
 import { count, duration, interval, percent, size } from './cli/parse.ts'
+import { pubsubCommands } from './cli/pubsub.ts'
 import { relayCommand } from './cli/relay.ts'
 import { exitCodeOf } from './stdout.ts'
 import { version } from './version.ts'
@@ -212,6 +213,8 @@ function table(): Command {
   )
 
   add('dht', 'ask a Kademlia DHT, or one node of it: who is where, who has what', dhtCommands)
+
+  add('pubsub', 'subscribe and publish to topics, and see who does', pubsubCommands)
 
   add('demo', 'see it work: a peer and a relay of its own, dialed, pinged and sent to', command =>
     common(command)

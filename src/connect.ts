@@ -8,6 +8,7 @@ import { dial, loadTransports, secondLook } from './dial-addr.ts'
 import { failureOf, furthest, noneLeft, verdictOf } from './dial-failures.ts'
 import { Failure } from './errors.ts'
 import type { Event } from './events.ts'
+import { tellIdentity } from './identified.ts'
 import { startLimit } from './limit.ts'
 import type { Node } from './node.ts'
 import { limitsOf } from './protocols/circuit-limits.ts'
@@ -80,6 +81,7 @@ export async function* connect(
     const upgrade = signalledUpgrade(event)
     if (upgrade != null) yield upgrade
     const { peerId, identity } = connected
+    if (identity != null) await tellIdentity(node, connected.connection, identity)
     if (identity != null) yield { ...identityEvent(peerId, identity), target: target.text }
     else if (options.identified) {
       yield { type: 'dial.protocol', target: target.text, peer_id: peerId, protocol: IDENTIFY, ok: false, ms: 0 }

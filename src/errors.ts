@@ -132,6 +132,11 @@ export const codes = {
     hint: 'compare what was expected with what was found'
   },
   receiver_refused: { exit: 1, says: 'the receiver refused', hint: 'ask the other side what it takes' },
+  no_subscribers: {
+    exit: 1,
+    says: 'too few subscribe to the topic',
+    hint: 'start a subscriber with p2pctl pubsub sub TOPIC, or wait longer with --timeout'
+  },
   address_in_use: {
     exit: 3,
     says: 'the address is in use',

@@ -26,6 +26,7 @@ import {
   transfer,
   upgrade
 } from './event-shapes.ts'
+import { pubsubEvents } from './event-pubsub.ts'
 
 /** Version of the contract that `run.start` names; its first number is `v` on every line. */
 export const CONTRACT = '1.0'
@@ -59,6 +60,9 @@ export const events = {
       'targets?': [{ target: 'string', ok: 'boolean', 'error?': 'string', ...pingStats }],
       'peers?': 'integer',
       'connections?': 'integer',
+      'messages?': 'integer',
+      'dropped?': 'integer',
+      'rejected?': 'integer',
       'total_ms?': 'number'
     }
   ],
@@ -188,16 +192,19 @@ export const events = {
     { source: 'string', peers: 'integer', message: 'string|null' }
   ],
   'message.received': [
-    'a message, as text where it is UTF-8, else as base64',
+    'a message, as text where it is UTF-8, else as base64; of a topic: who signed it, and who passed it on',
     {
-      peer_id: 'string',
+      peer_id: 'string|null',
       'protocol?': 'string',
       'topic?': 'string',
+      'seq?': 'string',
+      'received_from?': 'string',
       'text?': 'string',
       'base64?': 'string',
       bytes: 'integer'
     }
   ],
+  ...pubsubEvents,
   'file.received': [
     'a whole file, its hash compared',
     { peer_id: 'string', name: 'string', path: 'string', bytes: 'integer', sha256: 'string' }

@@ -142,31 +142,29 @@ function streamEnd(connection: Connection, error: StreamError): Failure {
   return failure(connection, 'protocol_not_supported', `${peer} sent what is not length-prefixed: ${error.message}`)
 }
 
-/** The lines of the chunks, without their ends. */
-async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+/** The lines of the chunks, without their ends. Throws Failure on one that is longer than `maxBytes`. */
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>, maxBytes = MAX_FRAME_BYTES): AsyncGenerator<Buffer> {
   let rest = Buffer.alloc(0)
   for await (const chunk of chunks) {
     rest = Buffer.concat([rest, chunk])
     let from = 0
     for (let at = rest.indexOf(10); at >= 0; at = rest.indexOf(10, from)) {
+      if (at - from > maxBytes) throw tooLong(maxBytes)
       yield rest.subarray(from, at)
       from = at + 1
     }
     rest = rest.subarray(from)
-    if (rest.byteLength > MAX_FRAME_BYTES) throw tooLong()
+    if (rest.byteLength > maxBytes) throw tooLong(maxBytes)
   }
   if (rest.byteLength > 0) yield rest
 }
 
 async function* framed(lines: AsyncIterable<Buffer>): AsyncGenerator<Uint8Array> {
-  for await (const line of lines) {
-    if (line.byteLength > MAX_FRAME_BYTES) throw tooLong()
-    yield frame(line)
-  }
+  for await (const line of lines) yield frame(line)
 }
 
-function tooLong(): Failure {
-  return new Failure('too_large', `a line on stdin is longer than a frame, ${MAX_FRAME_BYTES} bytes`, {
+function tooLong(maxBytes: number): Failure {
+  return new Failure('too_large', `a line on stdin is longer than a frame, ${maxBytes} bytes`, {
     phase: 'transfer',
     hint: 'send shorter lines'
   })

@@ -7,7 +7,8 @@ import { openEvent } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
 import { wordsFor } from './files.ts'
-import type { Queue } from './flow.ts'
+import { orAbort, type Queue } from './flow.ts'
+import { tellIdentity } from './identified.ts'
 import { listenOn, type Node } from './node.ts'
 import { type Identity, identify, identityEvent } from './protocols/identify.ts'
 import { safe } from './safe.ts'
@@ -30,9 +31,16 @@ export interface ServeOptions {
 /** Is told who has come, once for each inbound connection. */
 type OnIdentify = (connection: Connection, identity: Identity) => void
 
+export interface ServeHooks {
+  onIdentify?: OnIdentify
+  /** It is not ready before this, though peers may come. */
+  prepared?: Promise<unknown>
+}
+
 /** How many events may wait for a slow reader of stdout before nobody is let in any more. */
 export const MAX_WAITING = 1000
 const IDENTIFY_MS = 5000
+const READY = Promise.resolve()
 
 /** The addresses that were asked for; by default, TCP and WebSocket on every interface. */
 export function listenAddrs({ listen = [], tcp, ws }: ServeOptions): string[] {
@@ -70,7 +78,7 @@ export async function* serve(
   queue: Queue<Said>,
   options: ServeOptions,
   signal: AbortSignal,
-  onIdentify: OnIdentify = () => {}
+  { onIdentify = () => {}, prepared = READY }: ServeHooks = {}
 ): AsyncGenerator<Said, number> {
   const end = new AbortController()
   const until = AbortSignal.any([signal, end.signal])
@@ -81,17 +89,20 @@ export async function* serve(
     if (direction === 'open') opened++
     else if (++closed === options.exitAfter) end.abort()
   })
-  const { peerId, fingerprint } = node
-  const ready = {
-    type: 'listen.ready' as const,
-    pid: process.pid,
-    peer_id: peerId,
-    addrs: ownAddrs(node),
-    ...(fingerprint != null && { psk_fingerprint: fingerprint })
-  }
   try {
-    if (options.readyFile != null) await writeReadyFile(options.readyFile, ready)
-    yield ready
+    await orAbort(prepared, until).catch(() => {})
+    if (prepared === READY || !until.aborted) {
+      const { peerId, fingerprint } = node
+      const ready = {
+        type: 'listen.ready' as const,
+        pid: process.pid,
+        peer_id: peerId,
+        addrs: ownAddrs(node),
+        ...(fingerprint != null && { psk_fingerprint: fingerprint })
+      }
+      if (options.readyFile != null) await writeReadyFile(options.readyFile, ready)
+      yield ready
+    }
     yield* queue.items(until)
   } finally {
     clearTimeout(timer)
@@ -120,7 +131,7 @@ function watch(
     void queue.push(openEvent(connection))
     if (connection.direction !== 'inbound') return
     count('open')
-    void ask(connection, queue, signal, onIdentify)
+    void ask(node, connection, queue, signal, onIdentify)
   })
   libp2p.addEventListener('connection:close', ({ detail: connection }) => {
     const { remotePeer, remoteAddr, timeline } = connection
@@ -142,6 +153,7 @@ function watch(
 
 /** Who is it? A peer that does not say is shown all the same, with nothing known of it. */
 async function ask(
+  node: Node,
   connection: Connection,
   queue: Queue<Said>,
   signal: AbortSignal,
@@ -152,7 +164,10 @@ async function ask(
   const identity = await identify(connection, AbortSignal.any([signal, AbortSignal.timeout(IDENTIFY_MS)])).catch(
     () => null
   )
-  if (identity != null) onIdentify(connection, identity)
+  if (identity != null) {
+    onIdentify(connection, identity)
+    await tellIdentity(node, connection, identity)
+  }
   await queue.push(identityEvent(peerId, identity ?? { ...nothing, signed_record: null }))
 }
 

@@ -15,12 +15,27 @@ const folder = mkdtempSync(join(tmpdir(), 'p2pctl-help-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
 const CONTENT = 'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKSWnP'
-const commands = ['dial', 'ping', 'send', 'listen', 'relay', 'peers', 'dht', 'demo', 'addr', 'key', 'schema', 'version']
+const commands = [
+  'dial',
+  'ping',
+  'send',
+  'listen',
+  'relay',
+  'peers',
+  'dht',
+  'pubsub',
+  'demo',
+  'addr',
+  'key',
+  'schema',
+  'version'
+]
 const nested = [
   ['key gen', 'key psk', 'key show', 'key convert'],
   ['addr parse', 'addr resolve', 'addr dnsaddr'],
   ['relay check', 'relay reserve'],
-  ['dht find-peer', 'dht providers', 'dht closest', 'dht provide', 'dht get', 'dht put']
+  ['dht find-peer', 'dht providers', 'dht closest', 'dht provide', 'dht get', 'dht put'],
+  ['pubsub sub', 'pubsub pub', 'pubsub peers']
 ].flat()
 
 /** Help is a result: on stdout, alone, and exit 0. */
@@ -107,6 +122,7 @@ test('help on what there is not is wrong use', async () => {
 suite('every example in a help text works when it is pasted', { concurrency: 2 }, () => {
   let peer: Running
   let relay: Running
+  let subscriber: Running
   let dns: DnsServer
   let dht: Awaited<ReturnType<typeof dhtChain>>
   let env: Record<string, string>
@@ -116,10 +132,12 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     for (const name of ['report.pdf', 'photos/cat.jpg']) writeFileSync(join(folder, name), name)
     peer = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--recv', join(folder, 'inbox')])
     relay = start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
+    subscriber = start(['pubsub', 'sub', 'news', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
+    const [topicAddr = ''] = (await subscriber.next('listen.ready')).addrs
     const [peerAddr = ''] = (await peer.next('listen.ready')).addrs
     const [relayAddr = ''] = (await relay.next('listen.ready')).addrs
     dns = await startDns({ '_dnsaddr.bootstrap.libp2p.io': { TXT: [`dnsaddr=${peerAddr}`] } })
-    writeFileSync(join(folder, 'bootnodes.txt'), `${peerAddr}\n`)
+    writeFileSync(join(folder, 'bootnodes.txt'), `${peerAddr}\n${topicAddr}\n`)
     mkdirSync(join(folder, 'bin'))
     writeFileSync(join(folder, 'bin/p2pctl'), `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`, { mode: 0o755 })
     // what has no end of its own gets one
@@ -143,13 +161,14 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
       (line.includes('p2pctl dht') ? ofDht(line) : line)
         .replace('/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...', relayAddr)
         .replace('-l /ip4/127.0.0.1/tcp/4001', '-l /ip4/127.0.0.1/tcp/0')
-        .replace('/ip4/127.0.0.1/tcp/4001', peerAddr)
+        .replace('/ip4/127.0.0.1/tcp/4001', line.includes('pubsub') ? topicAddr : peerAddr)
         .replace(/(--tcp|--ws) \d+/g, '$1 0')
         .replace('--for 60s', '--for 250ms')
   })
   after(async () => {
     await peer.stop()
     await relay.stop()
+    await subscriber.stop()
     await dns[Symbol.asyncDispose]()
     await dht[Symbol.asyncDispose]()
   })
@@ -158,7 +177,7 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     test(command, async () => {
       const text = await help(...command.split(' '), '--help')
       const examples = [...text.matchAll(/^ {2}\$ (.+)$/gm)].map(([, line]) => line!)
-      if (!['demo', 'version', 'key', 'addr', 'dht'].includes(command)) assert.notEqual(examples.length, 0)
+      if (!['demo', 'version', 'key', 'addr', 'dht', 'pubsub'].includes(command)) assert.notEqual(examples.length, 0)
       // a key has to be there before it is shown or converted
       if (command === 'key show' || command === 'key convert') await run(['key', 'gen', join(folder, 'shown.key')])
       for (const example of examples) {
@@ -168,7 +187,8 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
           command.startsWith('dht') ? { ...env, P2PCTL_FOR: '10s' } : env
         )
         assert.equal(code, 0, `${line}\n${stdout}${stderr}`)
-        assert.notEqual(stdout, '')
+        // of a topic nothing but messages stands there
+        if (!line.includes('pubsub sub')) assert.notEqual(stdout, '')
       }
     })
   }

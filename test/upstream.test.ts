@@ -16,11 +16,13 @@ import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { askKad, KAD } from '../src/protocols/kad.ts'
+import { MAX_MESSAGE_BYTES } from '../src/gossip.ts'
 import { dhtNode } from './helpers/dht-network.ts'
 import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { closedPort, rawServer } from './helpers/raw-server.ts'
 import { hop, RESERVE, startRelay } from './helpers/relay.ts'
+import { rpc, topicNode } from './helpers/topics.ts'
 import type { Socket } from 'node:net'
 import type { Libp2p, Transport } from '@libp2p/interface'
 
@@ -305,4 +307,40 @@ test('Node cannot dial from a port that it listens on, so that a hole punch with
     server.close()
     assert.equal(error?.code, 'EADDRINUSE')
   }
+})
+
+describe('@libp2p/gossipsub 17', patient, () => {
+  test('it hears of a peer only at peer:identify (src/identified.ts)', async () => {
+    await using peer = await topicNode({}, undefined, { runOnConnectionOpen: false })
+    await using node = await topicNode({}, [], { runOnConnectionOpen: false })
+    const connection = await node.meet(addrOf(peer))
+    const { identify: asked } = node.services as unknown as { identify: Identify }
+    const found = once(events(node), 'peer:identify')
+    // a round trip, in which it would have been heard of
+    await errorOf(connection.newStream('/nobody/speaks/this'))
+    assert.deepEqual(node.pubsub.getPeers(), [])
+    await asked.identify(connection)
+    await found
+    assert.deepEqual(node.pubsub.getPeers().map(String), [peer.id])
+  })
+
+  test('a message that is too large goes to nobody, in silence (src/gossip.ts)', async () => {
+    await using peer = await topicNode()
+    await using node = await topicNode({}, [])
+    peer.pubsub.subscribe('news')
+    await node.meet(addrOf(peer))
+    await node.subscribers('news', 1)
+    assert.deepEqual((await node.publish('news', Buffer.alloc(4 * 2 ** 20))).recipients, [])
+    assert.equal((await node.publish('news', Buffer.alloc(MAX_MESSAGE_BYTES))).recipients.length, 1)
+  })
+
+  test('over a frame that is too large it forgets the peer, and leaves the connection open (src/topics.ts)', async () => {
+    await using node = await topicNode()
+    await using peer = await dialer()
+    const stream = await peer.dialProtocol(multiaddr(addrOf(node)), '/meshsub/1.2.0')
+    await node.until(() => node.pubsub.getPeers().length === 1)
+    stream.send(rpc({ messages: [{ topic: 'news', data: Buffer.alloc(4 * 2 ** 20) }] }))
+    await node.until(() => node.pubsub.getPeers().length === 0)
+    assert.equal(node.getConnections()[0]?.status, 'open')
+  })
 })

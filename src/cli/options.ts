@@ -22,6 +22,8 @@ export function common(command: Command): Command {
 
 /** What every command on the network takes. */
 function networked(command: Command): Command {
+  // a command that both dials and listens
+  if (command.options.some(({ long }) => long === '--identity')) return command
   return command
     .option('--identity <file>', 'a private key made by key gen; else the identity is new in each run')
     .option('--psk <file>', 'the swarm.key of a private network; TCP, WebSocket and unix sockets only')
@@ -77,14 +79,19 @@ export function stunOption(): Option {
 
 /** What every command that listens takes. */
 export function serving(command: Command): Command {
+  return listening(command)
+    .addOption(new Option('--for <dur>', 'stop after this long').argParser(duration))
+    .option('--exit-after <n>', 'stop when this many connections have ended', count)
+}
+
+/** Where to listen, for commands that know their end. */
+export function listening(command: Command): Command {
   return networked(command.optionsGroup('Listening:'))
     .option('-l, --listen <addr...>', 'listen on these multiaddrs')
     .option('--tcp [port]', 'listen on TCP, on every interface; the system chooses the port if none is given', port)
     .option('--ws [port]', 'listen on WebSocket, likewise', port)
     .option('--announce <addr...>', 'tell peers these addresses instead of those listened on')
     .option('--ready-file <file>', 'write the peer ID and the addresses here once every address listens')
-    .addOption(new Option('--for <dur>', 'stop after this long').argParser(duration))
-    .option('--exit-after <n>', 'stop when this many connections have ended', count)
 }
 
 /** Lines that work when pasted. */

@@ -24,13 +24,15 @@ export function relayCommand(relay: Command): void {
     .addOption(
       new Option('--limit-data <size>', 'how much they may send each way').default(1 << 17, '128KiB').argParser(size)
     )
+    .option('--pubsub [topic...]', 'forward messages of these gossipsub topics; peer discovery if none is named')
     .option('--no-limits', 'let them talk and send for as long as they like')
     .addHelpText(
       'after',
       examples(
         'relay',
         'relay --tcp 4001 --ws 4002 --limit-data 10MiB --limit-duration 10m',
-        'relay --no-limits --allow 192.168.0.0/16 10.0.0.0/8'
+        'relay --no-limits --allow 192.168.0.0/16 10.0.0.0/8',
+        'relay --ws 4002 --pubsub _peer-discovery._p2p._pubsub chat'
       )
     )
     .action(

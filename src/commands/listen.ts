@@ -4,6 +4,7 @@ import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
 import { type InboxOptions, openInbox } from '../inbox.ts'
 import { openNode } from '../node.ts'
+import { contentOf } from '../payload.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
 import { type Held, reserve, whileKept } from '../reserve.ts'
 import { endNode, listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
@@ -88,7 +89,7 @@ export default async function* listen(options: Options, signal: AbortSignal): As
     options.punch === true
       ? (await import('../punch-listener.ts')).puncherFor(node, options, event => void queue.push(event), end)
       : undefined
-  const connections = yield* whileKept(node, held, dialing, serve(node, queue, options, end, onIdentify))
+  const connections = yield* whileKept(node, held, dialing, serve(node, queue, options, end, { onIdentify }))
   over.abort()
   yield* endNode(node, queue)
   yield { type: 'run.summary', ok: !broken, connections }
@@ -119,13 +120,4 @@ function inboxOptions(options: Options, dir: string, said: (event: Said) => Prom
 function unserved(failure: Failure): Failure {
   const { code, message, exitCode } = failure
   return exitCode === 7 ? failure : new Failure(code, message, { ...failure, exitCode: 3, cause: failure.cause })
-}
-
-/** As text where it is UTF-8, else as base64. */
-function contentOf(bytes: Uint8Array): { text?: string; base64?: string; bytes: number } {
-  try {
-    return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes), bytes: bytes.length }
-  } catch {
-    return { base64: Buffer.from(bytes).toString('base64'), bytes: bytes.length }
-  }
 }

@@ -3,6 +3,7 @@ import { safe } from '../safe.ts'
 import { bytes, clock, duration, shortId } from './format.ts'
 import { serveView } from './serve.ts'
 import { type Pen, viewOf } from './screen.ts'
+import { topicNotes } from './topics.ts'
 
 export default viewOf(screen => {
   const { out, quiet } = screen
@@ -20,6 +21,7 @@ export default viewOf(screen => {
   const counts = (): string => chalk.dim(`(${reservations} reserved, ${circuits} open)`)
   return {
     ...serveView(screen, 'relaying'),
+    ...topicNotes(out, { ...screen, quiet: !screen.verbose }),
     'reservation.open': ({ peer_id, expires }, at) => {
       reservations++
       table.reserve(peer_id, expires)

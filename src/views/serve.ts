@@ -32,7 +32,7 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       out.line(`${verb} as ${chalk.bold(shortId(peer_id, live))}${key == null ? '' : `   private network ${key}`}`)
       for (const addr of addrs) out.line(`  ${safe(addr)}`)
       if (quiet) return
-      const best = addrs.find(addr => !isLoopback(addr)) ?? addrs[0]
+      const best = bestAddr(addrs)
       const where = best == null || isLoopback(best) ? 'in another terminal' : 'on another machine'
       if (best != null) err.line(`${where}:  p2pctl ping ${safe(best)}`)
       err.line(chalk.dim(`ready in ${(performance.now() / 1000).toFixed(2)} s, press ^C to stop`))
@@ -59,7 +59,7 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
         event.text == null
           ? `${event.bytes} bytes, not text: ${safe(event.base64 ?? '', 120)}`
           : safe(event.text.replace(/\n$/, ''), 4096)
-      out.line(`${chalk.dim(clock(at))} ${chalk.cyan('message')} from ${shortId(event.peer_id, live)}: ${text}`)
+      out.line(`${chalk.dim(clock(at))} ${chalk.cyan('message')} from ${shortId(event.peer_id ?? '?', live)}: ${text}`)
     },
     'file.received': ({ peer_id, path, bytes: count, sha256 }, at) => {
       const what = `${safe(path, 1024)}  ${bytes(count)}, sha256 ${sha256.slice(0, 12)}…`
@@ -75,6 +75,11 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       note(at, `${chalk.dim('ended')}  ${safe(protocol)} from ${shortId(peer_id, live)}: ${how}`)
     }
   }
+}
+
+/** The address to give to others, if there is one. */
+export function bestAddr(addrs: string[]): string | undefined {
+  return addrs.find(addr => !isLoopback(addr)) ?? addrs[0]
 }
 
 function withoutId(addr: string): string {

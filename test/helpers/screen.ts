@@ -8,6 +8,7 @@ export interface Look {
   columns?: number
   quiet?: boolean
   verbose?: boolean
+  options?: Record<string, unknown>
 }
 
 export interface Drawn {
@@ -38,6 +39,7 @@ export function draw(view: View, events: Event[], look: Look = {}): Drawn {
     err: penTo([drawn.err, drawn.lines], look),
     quiet: look.quiet === true,
     verbose: look.verbose === true,
+    ...(look.options != null && { options: look.options }),
     status: () => {}
   }
   const show = view(screen)

@@ -1,0 +1,88 @@
+import { type Command, Option } from 'commander'
+import { runs } from './calls.ts'
+import { common, dialing, examples, listening, OWN, serving } from './options.ts'
+import { count, duration } from './parse.ts'
+
+/** The rows of `p2pctl pubsub`. */
+export function pubsubCommands(pubsub: Command): void {
+  pubsub.helpCommand(false).description('Messages by topic, over gossipsub.')
+
+  common(serving(meeting(pubsub.command('sub'))))
+    .argument('<topic...>', 'what to subscribe to')
+    .description(
+      'Subscribe to topics, and print each message with who signed it, until ^C. With no peer named it listens, to be dialed; on a --relay it makes a reservation, to be dialed there.'
+    )
+    .optionsGroup(OWN)
+    .option('-c, --count <n>', 'end after this many messages', count)
+    .option('--raw', 'the bytes of each message and a newline to stdout, all else to stderr')
+    .option('--no-sign', 'take unsigned messages, and only these (StrictNoSign)')
+    .addHelpText(
+      'after',
+      examples(
+        'pubsub sub news',
+        'pubsub sub news --bootstrap /ip4/127.0.0.1/tcp/4001',
+        'pubsub sub news sport --tcp 4001 --count 10 --json'
+      )
+    )
+    .action(
+      runs(
+        () => import('../commands/pubsub-sub.ts'),
+        () => import('../views/pubsub-sub.ts'),
+        o => o.count == null
+      )
+    )
+
+  common(listening(meeting(pubsub.command('pub'))))
+    .argument('<topic>', 'where to publish')
+    .argument('[text]', 'the message, or - to read it from stdin')
+    .description(
+      'Publish to a topic, once somebody subscribes to it; exit 1 if nobody does. A message is 4 MiB at most, less 8 KiB; go-libp2p takes 1 MiB. Sent is not received: gossipsub confirms nothing.'
+    )
+    .optionsGroup(OWN)
+    .option('--lines', 'each line of stdin is a message')
+    .option('--wait <n>', 'wait until this many subscribe, for --timeout at most', count, 1)
+    .option('--no-sign', 'leave out the sender and the signature')
+    .addHelpText(
+      'after',
+      examples(
+        'pubsub pub news hello --bootstrap /ip4/127.0.0.1/tcp/4001',
+        'date | p2pctl pubsub pub news - --bootstrap @bootnodes.txt --wait 1'
+      )
+    )
+    .action(
+      runs(
+        () => import('../commands/pubsub-pub.ts'),
+        () => import('../views/pubsub-pub.ts')
+      )
+    )
+
+  common(listening(meeting(pubsub.command('peers'))))
+    .argument('[topic]', 'only who subscribes to this')
+    .description(
+      'Show who speaks gossipsub, what each subscribes to, and how this side rates it; exit 1 if nobody does.'
+    )
+    .optionsGroup(OWN)
+    .addOption(new Option('--for <dur>', 'how long to look').default(3000, '3s').argParser(duration))
+    .option('--min <n>', 'end as soon as this many are seen, and fail if there are fewer', count)
+    .option('--join', 'subscribe to the topic too, and see who takes us into its mesh')
+    .addHelpText(
+      'after',
+      examples(
+        'pubsub peers --bootstrap /ip4/127.0.0.1/tcp/4001',
+        'pubsub peers news --bootstrap @bootnodes.txt --min 1'
+      )
+    )
+    .action(
+      runs(
+        () => import('../commands/pubsub-peers.ts'),
+        () => import('../views/pubsub-peers.ts')
+      )
+    )
+}
+
+/** How peers are met: those that are named here are dialed. */
+function meeting(command: Command): Command {
+  return dialing(command)
+    .optionsGroup('Dialing:')
+    .option('--bootstrap <addr...>', 'dial these peers, and again when they leave')
+}

@@ -1,0 +1,45 @@
+import type { Event } from '../events.ts'
+import { safe } from '../safe.ts'
+import { bytes, clock, plural, shortId } from './format.ts'
+import type { Pen } from './screen.ts'
+
+type Subscriber = Pick<Event<'pubsub.join'>, 'peer_id' | 'topic'>
+
+const reasons: Record<Event<'pubsub.reject'>['reason'], string> = {
+  invalid_signature: 'without a valid signature',
+  invalid_seqno: 'without a sequence number',
+  invalid_peerid: 'without a sender',
+  signature_present: 'signed, and this side takes unsigned ones only',
+  seqno_present: 'with a sequence number, and this side takes unsigned ones only',
+  from_present: 'with a sender, and this side takes unsigned ones only',
+  malformed: 'malformed',
+  bad_score: 'from peers that did wrong before',
+  unreadable: 'too large to be read'
+}
+
+/** Who comes to topics and goes, and what is not taken: notes, a line each. */
+export function topicNotes({ line, chalk, live }: Pen, { verbose, quiet }: { verbose: boolean; quiet: boolean }) {
+  const note = (at: Date, text: string): void => {
+    if (!quiet) line(`${chalk.dim(clock(at))} ${text}`)
+  }
+  const who = ({ peer_id, topic }: Subscriber): string => `${shortId(peer_id, live)}  ${safe(topic, 64)}`
+  return {
+    'pubsub.join': (event: Subscriber, at: Date) => note(at, `${chalk.green('joined')} ${who(event)}`),
+    'pubsub.leave': (event: Subscriber, at: Date) => note(at, `${chalk.dim('left')}   ${who(event)}`),
+    'pubsub.graft': (event: Subscriber, at: Date) => {
+      if (verbose) note(at, `graft  ${who(event)}`)
+    },
+    'pubsub.prune': (event: Subscriber, at: Date) => {
+      if (verbose) note(at, `prune  ${who(event)}`)
+    },
+    'pubsub.reject': ({ reason, messages, peer_id }: Event<'pubsub.reject'>, at: Date) => {
+      const from = peer_id == null ? '' : `, from ${shortId(peer_id, live)}, which is sent away`
+      note(at, chalk.yellow(`not taken: ${plural(messages, 'message')} ${reasons[reason]}${from}`))
+    },
+    'pubsub.drop': ({ messages, bytes: count }: Event<'pubsub.drop'>, at: Date) =>
+      note(
+        at,
+        chalk.yellow(`lost ${plural(messages, 'message')}, ${bytes(count)}: they came faster than they were read`)
+      )
+  }
+}

@@ -25,6 +25,8 @@ export interface DialOptions {
   transport?: string[] | undefined
   /** A DNS server to ask, `host[:port]`. */
   dns?: string | undefined
+  /** Dial TCP from this port, so that several peers see one that is the same on this side. */
+  localPort?: number | undefined
 }
 
 /** A connection that was made, and how. */
@@ -218,7 +220,9 @@ async function dial(
     trace.relayed = true
   }
   // not libp2p.dial(): its queue merges dials to one peer, knows other addresses, and cuts each off after 6 s
-  return await traceDial(trace, onProgress => node.components.transportManager.dial(addr, { signal, onProgress }))
+  const { localPort } = options
+  const how = { signal, ...(localPort != null && { localPort }) }
+  return await traceDial(trace, onProgress => node.components.transportManager.dial(addr, { ...how, onProgress }))
 }
 
 /** The way to the relay is dialed as an address of its own, so that its failures are told apart from the relay's. */

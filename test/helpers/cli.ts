@@ -35,6 +35,8 @@ export interface RunOptions {
   cwd?: string
   /** A hard end for a test that hangs. */
   timeoutMs?: number
+  /** A command that is to run it, as `ip netns exec NAME`. */
+  within?: string[]
 }
 
 /** A p2pctl in a process of its own, through the built bin, on the Node that runs the tests. */
@@ -49,7 +51,8 @@ export interface Running extends AsyncDisposable {
 }
 
 export function start(args: string[], options: RunOptions = {}): Running {
-  const child = spawn(process.execPath, [bin, ...args], {
+  const [command, ...words] = [...(options.within ?? []), process.execPath, bin, ...args]
+  const child = spawn(command!, words, {
     cwd: options.cwd,
     env: cleanEnv(options.env),
     stdio: ['pipe', 'pipe', 'pipe'],

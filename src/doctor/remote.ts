@@ -34,6 +34,8 @@ interface Vantage extends Connected {
 
 /** A server need not be asked for more; those of others serve a dozen a minute. */
 const MAX_ADDRS = 8
+/** A firewall that drops what comes keeps the server waiting: js-libp2p's gives up after 6 s, go's after 15. */
+const DIAL_BACK_MS = 15_000
 
 /** What other peers see of this machine: its address, what the NAT does to it, and which of its addresses they can dial. */
 export async function* askOthers(options: RemoteOptions, signal: AbortSignal): AsyncGenerator<Said> {
@@ -78,9 +80,10 @@ async function* lookFrom(
     const own = node.components.transportManager.getAddrs()
     // one address after another: servers serve one request of a peer at a time
     for (const addr of candidates(own, vantage.connection.remoteAddr, vantage.view)) {
-      const look = (): Promise<Found> => lookAtAddr(addr, vantage, client, timeoutMs, signal)
+      const askMs = timeoutMs + DIAL_BACK_MS
+      const look = (): Promise<Found> => lookAtAddr(addr, vantage, client, askMs, signal)
       // the client keeps the time itself, and says what it was waiting for
-      yield await check('autonat', look, 2 * timeoutMs)
+      yield await check('autonat', look, 2 * askMs)
     }
   } else {
     const fix = 'ask one that does, such as: p2pctl listen --serve autonat'

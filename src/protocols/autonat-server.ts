@@ -26,7 +26,7 @@ export interface ServerOptions extends PolicyOptions {
   /** Dials exactly this address, and never gives a connection that was there before. */
   dial: (addr: Multiaddr, signal: AbortSignal) => Promise<Connection>
   report: (event: Event<'autonat.dial'>) => void
-  /** From the first byte to the answer, and of it the dial itself; 30 s and 10 s unless told. */
+  /** From the first byte to the answer, and of it the dial itself; 30 s and 5 s unless told. */
   requestMs?: number
   dialMs?: number
 }
@@ -70,7 +70,10 @@ async function serve(
     maxFrameBytes: MAX_MESSAGE_BYTES,
     maxBufferedBytes: MOST_DATA_BYTES + 2 * MAX_MESSAGE_BYTES
   })
+  const turn = connection.direct ? meter.begin(peerId, remoteAddr) : null
   const conclude = (status: ResponseName, choice: Choice | null, dialed: DialName, bytes: number): void => {
+    // before the answer, upon which the peer may ask again at once
+    turn?.done()
     const response = { status: RESPONSE[status], index: choice?.index ?? 0, dialStatus: DIAL[dialed] }
     if (stream.status === 'open') post(stream, frame(encodeMessage({ type: 'response', ...response })))
     options.report({
@@ -83,7 +86,6 @@ async function serve(
       ms: performance.now() - startedAt
     })
   }
-  const turn = connection.direct ? meter.begin(peerId, remoteAddr) : null
   try {
     const request = await readMessage(reader, limit.signal)
     if (request.type !== 'request') throw new Error(`${request.type}, where a request should come`)
@@ -128,7 +130,7 @@ async function bePaid(stream: Stream, reader: StreamReader, index: number, signa
 async function dialBack(
   addr: Multiaddr,
   nonce: bigint,
-  { dial, dialMs = 10_000 }: ServerOptions,
+  { dial, dialMs = 5_000 }: ServerOptions,
   runSignal: AbortSignal
 ): Promise<DialName> {
   using limit = startLimit(dialMs, runSignal)

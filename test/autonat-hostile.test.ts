@@ -252,17 +252,23 @@ describe('an AutoNAT server among strangers', patient, () => {
     assert.deepEqual(it.reports, [])
   })
 
-  test('a silent peer is let go, and one that has left is not dialed', async () => {
+  test('a silent peer is let go, and for one that leaves the dial is given up', async () => {
     await using it = await withServer({ requestMs: 200 })
-    const silent = await it.open()
-    assert.equal(await silent.next(), 'reset')
-    const leaving = await it.open()
-    leaving.say(request(PUBLIC))
-    assert.equal(((await leaving.next()) as Message).type, 'data-request')
-    const gone = once(it.server as unknown as EventTarget, 'connection:close')
-    await it.connection.close()
-    await gone
-    assert.deepEqual(it.dialed, [])
+    assert.equal(await (await it.open()).next(), 'reset')
+    const [dialing, givenUp] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const dial: ServerOptions['dial'] = async (_, signal) => {
+      dialing.resolve()
+      await once(signal, 'abort')
+      givenUp.resolve()
+      throw signal.reason
+    }
+    await using patient = await withServer({ dial, requestMs: 60_000, dialMs: 60_000 })
+    const leaving = await patient.open()
+    leaving.say(request('/ip4/127.0.0.1/tcp/1'))
+    await dialing.promise
+    await patient.connection.close()
+    await givenUp.promise
+    assert.deepEqual(patient.reports, [])
   })
 
   test('a second request while one is served, and the 13th of a minute, are rejected', async () => {

@@ -11,7 +11,20 @@ import { execFile } from 'node:child_process'
 const folder = mkdtempSync(join(tmpdir(), 'p2pctl-help-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-const commands = ['dial', 'ping', 'send', 'listen', 'relay', 'peers', 'demo', 'addr', 'key', 'schema', 'version']
+const commands = [
+  'dial',
+  'ping',
+  'send',
+  'listen',
+  'relay',
+  'peers',
+  'demo',
+  'doctor',
+  'addr',
+  'key',
+  'schema',
+  'version'
+]
 const nested = [
   ['key gen', 'key show', 'key convert'],
   ['addr parse', 'addr resolve', 'addr dnsaddr'],

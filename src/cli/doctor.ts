@@ -17,8 +17,8 @@ export function declareDoctor(command: Command): void {
       examples(
         'doctor',
         'doctor --offline --json',
-        'doctor --via /ip4/192.0.2.1/tcp/4001 /ip4/192.0.2.2/tcp/4001',
-        'doctor --via /ip4/192.0.2.1/tcp/4001 --tcp 4001'
+        'doctor --offline --via /ip4/127.0.0.1/tcp/4001',
+        'doctor --via @bootnodes.txt --tcp 4001'
       )
     )
     .action(

@@ -7,7 +7,7 @@ import { askOthers } from '../doctor/remote.ts'
 import { transportChecks } from '../doctor/transports.ts'
 import type { Said } from '../events.ts'
 import { openNode } from '../node.ts'
-import type { TargetOptions } from '../targets.ts'
+import { readTargets, type TargetOptions } from '../targets.ts'
 
 export interface Options extends DialOptions, TargetOptions {
   identity?: string
@@ -24,6 +24,7 @@ export interface Options extends DialOptions, TargetOptions {
 /** Every check has its own time, and none keeps another from being made. */
 export default async function* doctor(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   const { via, offline = false, timeout, dns, dnsName, transport } = options
+  const targets = via == null ? [] : await readTargets(via, options)
   await using node = await openNode({ identity: options.identity })
   yield { type: 'run.start', peer_id: node.peerId }
   const outward = [...nameChecks({ dns, dnsName, timeoutMs: timeout }), ...neighbourChecks()]
@@ -37,7 +38,7 @@ export default async function* doctor(options: Options, signal: AbortSignal): As
   let warns = 0
   const all = async function* () {
     yield* findings(checks, timeout, signal)
-    if (via != null) yield* askOthers({ ...options, via }, signal)
+    if (targets.length > 0) yield* askOthers(targets, options, signal)
   }
   for await (const finding of all()) {
     if (finding.status === 'fail') fails++

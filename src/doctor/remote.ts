@@ -10,15 +10,13 @@ import { HOP_PROTOCOL } from '../protocols/circuit.ts'
 import { requestReservation } from '../protocols/hop-client.ts'
 import { ipOf } from '../reach.ts'
 import { listenAddrs } from '../serve.ts'
-import { readTargets, type Target, type TargetOptions } from '../targets.ts'
+import type { Target } from '../targets.ts'
 import { safe } from '../safe.ts'
 import { type Check, type Found, made } from './check.ts'
 import { bindTcp } from './machine.ts'
 import { natOf, type View, viewOf } from './nat.ts'
 
-export interface RemoteOptions extends DialOptions, TargetOptions {
-  /** Peers to ask what they see of us. */
-  via: string[]
+export interface RemoteOptions extends DialOptions {
   identity?: string | undefined
   /** Where to be dialed back; a port that the system chooses unless told. */
   tcp?: number | undefined
@@ -38,9 +36,8 @@ const MAX_ADDRS = 8
 const DIAL_BACK_MS = 15_000
 
 /** What other peers see of this machine: its address, what the NAT does to it, and which of its addresses they can dial. */
-export async function* askOthers(options: RemoteOptions, signal: AbortSignal): AsyncGenerator<Said> {
+export async function* askOthers(targets: Target[], options: RemoteOptions, signal: AbortSignal): AsyncGenerator<Said> {
   const { timeout } = options
-  const targets = await readTargets(options.via, options)
   await using node = await openNode({ identity: options.identity })
   await using client = await autonatClient(node.libp2p)
   const listening = (): Promise<Found> => listen(node, options)

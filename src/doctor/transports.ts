@@ -48,9 +48,11 @@ async function lookAtTransport(
     return { status: 'skip', message: `needs ${packageOf(addon)}`, package: packageOf(addon) }
   }
   await using crew = createCrew()
-  const relay = listen == null ? crew.start('relay', '--listen', '/ip4/127.0.0.1/tcp/0') : null
+  // should this process be killed, its peers do not stay for ever
+  const mortal = ['--for', '5m']
+  const relay = listen == null ? crew.start('relay', '--listen', '/ip4/127.0.0.1/tcp/0', ...mortal) : null
   const way = relay == null ? [] : (await relay.next('listen.ready', signal)).addrs
-  const peer = crew.start('listen', ...(listen == null ? ['--circuit', way[0]!] : ['--listen', listen]))
+  const peer = crew.start('listen', ...(listen == null ? ['--circuit', way[0]!] : ['--listen', listen]), ...mortal)
   const { addrs } = await peer.next('listen.ready', signal)
   const addr = addrs.find(one => (listen == null) === one.includes('/p2p-circuit'))
   if (addr == null) throw new Failure('no_such_listener', `the peer does not say where it listens on ${name}`)

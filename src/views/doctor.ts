@@ -1,5 +1,4 @@
 import type { Event } from '../events.ts'
-import { safe } from '../safe.ts'
 import { bareAddr, plural } from './format.ts'
 import { viewOf } from './screen.ts'
 
@@ -8,7 +7,10 @@ type Status = Event<'doctor.check'>['status']
 /** `  ok    tcp port       ` */
 const INDENT = 24
 
-/** Every check in a line, under the name of its group; below it what to do. */
+/**
+ * Every check in a line, under the name of its group; below it what to do. Both are our own words: what they quote of
+ * others went through `safe()` where they were made.
+ */
 export default viewOf(({ out, quiet, verbose, status }) => {
   const { chalk, columns } = out
   const marks: Record<Status, string> = {
@@ -39,7 +41,7 @@ export default viewOf(({ out, quiet, verbose, status }) => {
       // padded by what is seen of it: colour codes have no width
       const mark = `${marks[found]}${' '.repeat(6 - found.length)}`
       const time = verbose ? `  ${chalk.dim(`${ms.toFixed(0)} ms`)}` : ''
-      say(`  ${mark}${check.padEnd(16)}`, `${safe(message, 500)}${time}`, plain)
+      say(`  ${mark}${check.padEnd(16)}`, `${message}${time}`, plain)
       if (fix != null) say(' '.repeat(INDENT), fix, chalk.dim)
       status('looking further')
     },
@@ -51,8 +53,9 @@ export default viewOf(({ out, quiet, verbose, status }) => {
         ...(counts.fail > 0 ? [`${counts.fail} failed`] : []),
         ...(counts.skip > 0 ? [`${counts.skip} skipped`] : [])
       ]
+      if (quiet) return
       if (under != null) out.line('')
-      if (!quiet) out.line(ok ? parts.join(', ') : chalk.red(parts.join(', ')))
+      out.line(ok ? parts.join(', ') : chalk.red(parts.join(', ')))
     }
   }
 })

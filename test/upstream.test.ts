@@ -9,6 +9,7 @@ import { type Identify, identify } from '@libp2p/identify'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { multiaddr } from '@multiformats/multiaddr'
+import { reader, writer } from 'protons-runtime'
 import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { closedPort, rawServer } from './helpers/raw-server.ts'
@@ -198,5 +199,18 @@ describe('@multiformats/multiaddr 13', patient, () => {
     const addr = multiaddr(Uint8Array.of(0x36, 3, 0x61, 0x2f, 0x62, 6, 0, 1))
     assert.equal(addr.toString(), '/dns4/a/b/tcp/1')
     assert.throws(() => multiaddr(addr.toString()))
+  })
+})
+
+describe('protons-runtime 8.0', () => {
+  test('it reads fixed64 as a signed number (src/protocols/autonat-messages.ts)', () => {
+    const all = 2n ** 64n - 1n
+    assert.equal(reader(writer().fixed64(all).finish()).fixed64(), -1n)
+  })
+  test('and writes some of those back as others (src/protocols/autonat-client.ts)', () => {
+    const bytes = writer()
+      .fixed64(2n ** 63n)
+      .finish()
+    assert.notDeepEqual(writer().fixed64(reader(bytes).fixed64()).finish(), bytes)
   })
 })

@@ -197,6 +197,7 @@ async function lookAtRelay({ connection, identity, peerId }: Vantage, signal: Ab
     const fix = 'it may be full, or closed to this machine: try another relay'
     return { ...found, status: 'warn', message: `it refuses a reservation: ${safe(status)}`, fix }
   }
-  const addrs = granted.addrs.map(String)
-  return { ...found, status: 'ok', message: 'it gives a reservation, which is given back', addrs }
+  const minutes = Math.round((granted.expire - Date.now() / 1000) / 60)
+  const message = `it gives a reservation for ${minutes} min, which is given back`
+  return { ...found, status: 'ok', message, addrs: granted.addrs.map(String) }
 }

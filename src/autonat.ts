@@ -7,7 +7,7 @@ import { answerDialRequests, requestHandlerOptions } from './protocols/autonat-s
 import { transportFor } from './transports.ts'
 
 /** Answers AutoNAT v2 requests from now on, and says of each what became of it. */
-export async function serveAutonat(node: Node, said: (event: Event<'autonat.dial'>) => void): Promise<void> {
+export async function serveAutonat(node: Node, said: (event: Event<'autonat.dial'>) => Promise<void>): Promise<void> {
   const answer = answerDialRequests({
     async dial(addr, signal) {
       const name = transportFor(transportOf(addr))

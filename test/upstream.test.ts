@@ -202,7 +202,7 @@ describe('@multiformats/multiaddr 13', patient, () => {
   })
 })
 
-describe('protons-runtime 8.0', () => {
+describe('protons-runtime 7.1', () => {
   test('it reads fixed64 as a signed number (src/protocols/autonat-messages.ts)', () => {
     const all = 2n ** 64n - 1n
     assert.equal(reader(writer().fixed64(all).finish()).fixed64(), -1n)

@@ -51,26 +51,29 @@ function isMusl(): boolean {
   return header?.glibcVersionRuntime == null
 }
 
-/** Why the native code cannot be loaded; null if it can. */
-export function addonFault(addon: Addon): { missing: boolean; message: string } | null {
+/** The package that is missing, or why the native code does not load; null where it does. */
+export function addonFault(addon: Addon): { missing: string } | { broken: string } | null {
   try {
     require(packageOf(addon))
     return null
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const [first = ''] = message.split('\n')
-    return { missing: code === 'MODULE_NOT_FOUND', message: first }
+    const { message } = error as Error
+    // node-datachannel has its native code in a package of its own, and says so in the middle of a sentence (0.33)
+    const missing = /Cannot find (?:module|package) '([^']+)'/.exec(message)?.[1]
+    return missing == null ? { broken: message.split('\n')[0] ?? '' } : { missing }
   }
 }
 
 function lookAtAddon(addon: Addon): Found {
-  const name = packageOf(addon)
   const fault = addonFault(addon)
+  const name = packageOf(addon)
   if (fault == null) return { status: 'ok', message: `${name} loads`, package: name }
   const what = addon === 'quic' ? 'QUIC' : 'WebRTC'
-  const message = fault.missing ? `${name} is not installed` : `${name} does not load: ${fault.message}`
   const fix = `without ${what} the rest works; to have it: npm install --include=optional p2pctl`
-  return { status: 'warn', message, fix, package: name }
+  if ('missing' in fault) {
+    return { status: 'warn', message: `${fault.missing} is not installed`, fix, package: fault.missing }
+  }
+  return { status: 'warn', message: `${name} does not load: ${fault.broken}`, fix, package: name }
 }
 
 type Interfaces = ReturnType<typeof networkInterfaces>

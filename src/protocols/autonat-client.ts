@@ -70,7 +70,7 @@ export async function autonatClient(libp2p: Libp2p): Promise<AutonatClient> {
   })
   return {
     async ask(connection, addr, timeoutMs, signal) {
-      // 63 bits: js-libp2p reads a nonce as a signed number, and some with the sign it does not give back (protons-runtime 8.0)
+      // 63 bits: js-libp2p reads a nonce as a signed number, and some with the sign it does not give back (protons-runtime 7.1)
       const nonce = BigInt.asUintN(63, randomBytes(8).readBigUInt64BE())
       const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>()
       const dialed: Dialed = { from: null, arrived, arrive }

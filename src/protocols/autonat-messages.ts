@@ -93,7 +93,7 @@ const decoders = {
   }
 }
 
-/** The reader takes fixed64 for signed (protons-runtime 8.0), so that half of all nonces would come back as others. */
+/** The reader takes fixed64 for signed (protons-runtime 7.1), so that half of all nonces would come back as others. */
 function unsigned(r: Reader): bigint {
   return BigInt.asUintN(64, r.fixed64())
 }

@@ -111,7 +111,13 @@ export function createMeter(now: () => number = () => performance.now()): Meter 
       if (recent.filter(one => sameHost(one.from, from)).length >= PER_MINUTE.host) return null
       recent.push({ at: now(), peerId, from })
       active.add(peerId)
-      return { done: () => void active.delete(peerId) }
+      let isOpen = true
+      const done = (): void => {
+        // once: the peer may have begun another by the second time
+        if (isOpen) active.delete(peerId)
+        isOpen = false
+      }
+      return { done }
     },
     admitsPaid() {
       const since = now() - MINUTE_MS

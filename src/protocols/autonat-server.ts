@@ -25,7 +25,8 @@ import { finish, post, type StreamReader, streamReader } from './stream.ts'
 export interface ServerOptions extends PolicyOptions {
   /** Dials exactly this address, and never gives a connection that was there before. */
   dial: (addr: Multiaddr, signal: AbortSignal) => Promise<Connection>
-  report: (event: Event<'autonat.dial'>) => void
+  /** A peer that asks for more than is read of this waits. */
+  report: (event: Event<'autonat.dial'>) => Promise<void> | void
   /** From the first byte to the answer, and of it the dial itself; 30 s and 5 s unless told. */
   requestMs?: number
   dialMs?: number
@@ -71,12 +72,12 @@ async function serve(
     maxBufferedBytes: MOST_DATA_BYTES + 2 * MAX_MESSAGE_BYTES
   })
   const turn = connection.direct ? meter.begin(peerId, remoteAddr) : null
-  const conclude = (status: ResponseName, choice: Choice | null, dialed: DialName, bytes: number): void => {
+  const conclude = async (status: ResponseName, choice: Choice | null, dialed: DialName, bytes: number) => {
     // before the answer, upon which the peer may ask again at once
     turn?.done()
     const response = { status: RESPONSE[status], index: choice?.index ?? 0, dialStatus: DIAL[dialed] }
     if (stream.status === 'open') post(stream, frame(encodeMessage({ type: 'response', ...response })))
-    options.report({
+    await options.report({
       type: 'autonat.dial',
       peer_id: peerId,
       addr: choice?.addr.toString() ?? null,
@@ -90,13 +91,14 @@ async function serve(
     const request = await readMessage(reader, limit.signal)
     if (request.type !== 'request') throw new Error(`${request.type}, where a request should come`)
     const choice = turn == null ? null : choose(request.addrs, remoteAddr, peerId, options)
-    if (turn == null) conclude('E_REQUEST_REJECTED', null, 'UNUSED', 0)
-    else if (choice == null) conclude('E_DIAL_REFUSED', null, 'UNUSED', 0)
-    else if (!choice.sameHost && !meter.admitsPaid()) conclude('E_REQUEST_REJECTED', null, 'UNUSED', 0)
+    if (turn == null) await conclude('E_REQUEST_REJECTED', null, 'UNUSED', 0)
+    else if (choice == null) await conclude('E_DIAL_REFUSED', null, 'UNUSED', 0)
+    else if (!choice.sameHost && !meter.admitsPaid()) await conclude('E_REQUEST_REJECTED', null, 'UNUSED', 0)
     else {
       const bytes = choice.sameHost ? 0 : await bePaid(stream, reader, choice.index, limit.signal)
       const addr = withPeerId(choice.addr, peerId)
-      conclude('OK', choice, await dialBack(addr, request.nonce, options, limit.signal), bytes)
+      const dialed = await dialBack(addr, request.nonce, options, limit.signal)
+      await conclude('OK', choice, dialed, bytes)
     }
     reader.detach()
     await finish(stream, MAX_MESSAGE_BYTES, CLOSE_MS)

@@ -28,7 +28,7 @@ export function eachField(
     if (expected === undefined) r.skipType(wire)
     else if (expected === wire) visit(field, r)
     else throw new Error(`field ${field} of wire type ${wire}, not ${expected}`)
-    // the reader lets some varints run over the end of the message, and takes what is missing for 0 (protons-runtime 8.0)
+    // the reader lets some varints run over the end of the message, and takes what is missing for 0 (protons-runtime 7.1)
     if (r.pos > r.len || (wire === VARINT && bytes[r.pos - 1]! >= 0x80)) throw new Error('it ends within a field')
   }
 }

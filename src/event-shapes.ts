@@ -123,7 +123,7 @@ export const autonatVerdicts = [
 
 /** A line of doctor; the optional fields are what the message says, as data. */
 export const finding = {
-  group: ['machine', 'names', 'transports', 'local network', 'remote', 'nat'],
+  group: ['machine', 'names', 'transports', 'local-network', 'remote', 'nat'],
   check: 'string',
   status: ['ok', 'warn', 'fail', 'skip'],
   message: 'string',

@@ -35,7 +35,7 @@ function check(events: { type: string }[], name: string): Check {
   return found[0]!
 }
 
-const machine = ['node', 'quic', 'webrtc', 'interfaces', 'ipv6', 'tcp port', 'udp port']
+const machine = ['node', 'quic', 'webrtc', 'interfaces', 'ipv6', 'tcp-port', 'udp-port']
 const transports = ['tcp', 'ws', 'quic-v1', 'webrtc-direct', 'circuit']
 
 describe('doctor', patient, () => {
@@ -48,10 +48,10 @@ describe('doctor', patient, () => {
       [
         ...machine.map(name => `machine: ${name}`),
         ...transports.map(name => `transports: ${name}`),
-        ...['names: dns', 'names: dnsaddr', 'local network: mdns', 'local network: upnp']
+        ...['names: dns', 'names: dnsaddr', 'local-network: mdns', 'local-network: upnp']
       ]
     )
-    for (const name of ['node', 'tcp port', 'udp port', 'tcp', 'ws', 'circuit']) {
+    for (const name of ['node', 'tcp-port', 'udp-port', 'tcp', 'ws', 'circuit']) {
       assert.equal(check(result.events, name).status, 'ok', name)
     }
     assert.match(check(result.events, 'circuit').addr!, /\/p2p-circuit\//)
@@ -80,8 +80,8 @@ describe('doctor', patient, () => {
         ...[
           ['interfaces', 'fail'],
           ['ipv6', 'warn'],
-          ['tcp port', 'ok'],
-          ['udp port', 'ok']
+          ['tcp-port', 'ok'],
+          ['udp-port', 'ok']
         ],
         ...transports.map(name => [name, check(events, name).status]),
         ...['dns', 'dnsaddr', 'mdns', 'upnp'].map(name => [name, 'skip'])
@@ -273,6 +273,16 @@ describe('doctor --via', patient, () => {
         ['ok', false]
       ]
     )
+  })
+
+  test('the same peer twice is reached twice, from two ports then', async () => {
+    await using peer = await plainNode()
+    const addr = peer.getMultiaddrs()[0]!.toString()
+    const { code, events } = await via(addr, addr)
+    assert.equal(code, 0)
+    const seen = checksOf(events).flatMap(one => (one.check === 'observed' ? [one.observed] : []))
+    assert.equal(new Set(seen).size, 2)
+    assert.equal(check(events, 'mapping').nat, 'none')
   })
 
   test('a port that is taken fails, and so does an address that is none', async () => {

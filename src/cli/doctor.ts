@@ -16,8 +16,7 @@ export function declareDoctor(command: Command): void {
       'after',
       examples(
         'doctor',
-        'doctor --offline --json',
-        'doctor --offline --via /ip4/127.0.0.1/tcp/4001',
+        'doctor --offline --json --via /ip4/127.0.0.1/tcp/4001',
         'doctor --via @bootnodes.txt --tcp 4001'
       )
     )

@@ -18,8 +18,8 @@ export function machineChecks(): Check[] {
     { group, name: 'webrtc', look: async () => lookAtAddon('webrtc') },
     { group, name: 'interfaces', look: async () => lookAtInterfaces(networkInterfaces()) },
     { group, name: 'ipv6', look: async () => lookAtIpv6(networkInterfaces()) },
-    { group, name: 'tcp port', look: async () => await lookAtPort('TCP', bindTcp) },
-    { group, name: 'udp port', look: async () => await lookAtPort('UDP', bindUdp) }
+    { group, name: 'tcp-port', look: async () => await lookAtPort('TCP', bindTcp) },
+    { group, name: 'udp-port', look: async () => await lookAtPort('UDP', bindUdp) }
   ]
 }
 

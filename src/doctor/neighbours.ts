@@ -11,7 +11,7 @@ import { addrsOf } from './machine.ts'
 
 /** What answers on the local network: each check sends one multicast packet on each interface. */
 export function neighbourChecks(): Check[] {
-  const group = 'local network'
+  const group = 'local-network'
   return [
     { group, name: 'mdns', look: lookAtMdns },
     { group, name: 'upnp', look: lookAtUpnp }
@@ -30,7 +30,12 @@ function sources(): string[] {
 /** Whether a question of libp2p's discovery comes back to whoever listens on the same interface. */
 async function lookAtMdns(signal: AbortSignal): Promise<Found> {
   const addrs = sources()
-  if (addrs.length === 0) return { status: 'warn', message: 'no IPv4 interface', fix: null }
+  if (addrs.length === 0)
+    return {
+      status: 'warn',
+      message: 'no IPv4 interface',
+      fix: 'mDNS is spoken over IPv4: give this machine an address'
+    }
   const socket = createSocket({ type: 'udp4', reuseAddr: true })
   using _open = closing(socket)
   try {

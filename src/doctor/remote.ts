@@ -95,12 +95,15 @@ async function listen(node: Node, { tcp }: RemoteOptions): Promise<Found> {
   return { status: 'ok', message: `to be dialed back, on TCP port ${portOf(addrs[0])}`, addrs }
 }
 
+/** These were no matter of the port that was dialed from. */
+const answered = new Set(['connection_refused', 'connection_reset', 'io_timeout'])
+
 async function reachFrom(node: Node, target: Target, options: RemoteOptions, signal: AbortSignal): Promise<Vantage> {
   try {
     return await dial(node, target, options, signal)
   } catch (error) {
     // the same remote twice, or a system that does not share a port between connections: any port will do then
-    if (!(error instanceof Failure) || !/EADDR/.test(causeOf(error))) throw error
+    if (!(error instanceof Failure) || error.phase !== 'connect' || answered.has(error.code)) throw error
     return await dial(node, target, { ...options, localPort: undefined }, signal)
   }
 }
@@ -111,11 +114,6 @@ async function dial(node: Node, target: Target, options: RemoteOptions, signal: 
   while (step.done !== true) step = await steps.next()
   const { socket, identity } = step.value
   return { ...step.value, target, view: viewOf(socket, identity?.observed_addr ?? null) }
-}
-
-function causeOf(error: Failure): string {
-  const { cause, message } = error
-  return `${message} ${cause instanceof Error ? cause.message : ''}`
 }
 
 function reached({ peerId, addr, totalMs, identity }: Vantage): Found {

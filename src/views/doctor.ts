@@ -4,7 +4,7 @@ import { viewOf } from './screen.ts'
 
 type Status = Event<'doctor.check'>['status']
 
-/** `  ok    tcp port       ` */
+/** `  ok    tcp-port        ` */
 const INDENT = 24
 
 /**
@@ -32,7 +32,7 @@ export default viewOf(({ out, quiet, verbose, status }) => {
     'doctor.check': ({ group, check, status: found, message, fix, ms, target }) => {
       counts[found]++
       if (quiet && found !== 'warn' && found !== 'fail') return
-      const heading = target == null ? group : `${group}  ${bareAddr(target)}`
+      const heading = target == null ? group.replace('-', ' ') : `${group}  ${bareAddr(target)}`
       if (heading !== under) {
         if (under != null) out.line('')
         out.line(chalk.bold(heading))

@@ -3,10 +3,11 @@ import { addrCommands } from './cli/addr.ts'
 import { commandFirst, lacksCommand, refuse, runs } from './cli/calls.ts'
 import { dhtCommands } from './cli/dht.ts'
 import { declareDial } from './cli/dial.ts'
+import { declareDoctor } from './cli/doctor.ts'
 import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { choosing, common, dialing, examples, ownFirst, serving, stunOption, TARGET } from './cli/options.ts'
-import { count, duration, interval, percent, size } from './cli/parse.ts'
+import { count, duration, interval, percent, size, words } from './cli/parse.ts'
 import { pubsubCommands } from './cli/pubsub.ts'
 import { relayCommand } from './cli/relay.ts'
 import { exitCodeOf } from './stdout.ts'
@@ -149,6 +150,9 @@ function table(): Command {
       .addOption(
         new Option('--keep-free <percent>', 'leave this much of the disk free').default(10, '10').argParser(percent)
       )
+      .addOption(
+        new Option('--serve <list>', 'answer these too: autonat, which dials those who ask').argParser(words('autonat'))
+      )
       .option('--protocol <id>', 'answer this protocol too, in one of these ways:')
       .option('--raw', '- stdin to its first stream, the stream to stdout, and end with it')
       .option('--echo', '- send back what comes')
@@ -228,6 +232,8 @@ function table(): Command {
         )
       )
   )
+
+  add('doctor', 'say what this machine can do, and what to fix', declareDoctor)
 
   add('addr', 'take addresses apart, look names up, write dnsaddr records', addrCommands)
 

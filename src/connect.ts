@@ -29,6 +29,8 @@ export interface DialOptions extends Wanted {
   stun?: string[] | undefined
   /** A DNS server to ask, `host[:port]`. */
   dns?: string | undefined
+  /** Dial TCP from this port, so that several peers see one that is the same on this side. */
+  localPort?: number | undefined
 }
 
 /** A connection that was made, and how. */

@@ -51,10 +51,12 @@ export async function dial(
     trace.relayed = true
   }
   if (kind === 'webrtc') return await dialWebrtc(node, addr, trace, options, signal)
+  const { localPort } = options
+  const how = { signal, ...(localPort != null && { localPort }) }
   // not libp2p.dial(): its queue merges dials to one peer, knows other addresses, and cuts each off after 6 s
   return await traceDial(trace, onProgress => {
     const over = new AbortController()
-    const dialed = node.components.transportManager.dial(addr, { signal, onProgress }).finally(() => over.abort())
+    const dialed = node.components.transportManager.dial(addr, { ...how, onProgress }).finally(() => over.abort())
     if (node.fingerprint == null) return dialed
     const until = AbortSignal.any([signal, over.signal])
     const doubt = untraced(async () => await (await secondLook()).doubtSilence(node, addr, trace, until))

@@ -222,3 +222,38 @@ export const dnsFaults = [
   'failed',
   'family'
 ] as const
+
+/** What an AutoNAT v2 server found out about an address; src/protocols/autonat-client.ts says what each means. */
+export const autonatVerdicts = [
+  'reachable',
+  'unproven',
+  'unreachable',
+  'unanswered',
+  'refused',
+  'rejected',
+  'expensive',
+  'failed'
+] as const
+
+/** A line of doctor; the optional fields are what the message says, as data. */
+export const finding = {
+  group: ['machine', 'names', 'transports', 'local-network', 'remote', 'nat'],
+  check: 'string',
+  status: ['ok', 'warn', 'fail', 'skip'],
+  message: 'string',
+  fix: 'string|null',
+  ms: 'number',
+  'addr?': 'string',
+  'addrs?': 'string[]',
+  'peer_id?': 'string',
+  'package?': 'string',
+  'servers?': 'string[]',
+  'port?': 'integer',
+  'observed?': 'string|null',
+  'nat?': ['none', 'same-port', 'symmetric', 'unknown'],
+  'verdict?': autonatVerdicts,
+  'dialed_from?': 'string|null',
+  'data_bytes?': 'integer',
+  'relay_status?': 'string',
+  'rtt_ms?': 'number'
+} as const

@@ -11,6 +11,7 @@ import {
   circuit,
   dhtEvents,
   dnsFaults,
+  finding,
   limits,
   peer,
   peerForms,
@@ -63,7 +64,9 @@ export const events = {
       'messages?': 'integer',
       'dropped?': 'integer',
       'rejected?': 'integer',
-      'total_ms?': 'number'
+      'total_ms?': 'number',
+      'fails?': 'integer',
+      'warns?': 'integer'
     }
   ],
   error: [
@@ -301,6 +304,21 @@ export const events = {
   'key.convert': [
     'a private key was written in another form',
     { path: 'string', out: 'string', from: 'string', to: 'string', peer_id: 'string', key_type: 'string' }
+  ],
+  'autonat.dial': [
+    'an AutoNAT v2 request of a peer was answered: the address that was dialed for it, what became of it, and the data that it cost',
+    {
+      peer_id: 'string',
+      addr: 'string|null',
+      status: ['OK', 'E_REQUEST_REJECTED', 'E_DIAL_REFUSED', 'E_INTERNAL_ERROR'],
+      dial_status: [null, ['OK', 'E_DIAL_ERROR', 'E_DIAL_BACK_ERROR', 'UNUSED']],
+      data_bytes: 'integer',
+      ms: 'number'
+    }
+  ],
+  'doctor.check': [
+    'one thing that was looked at on this machine, or by a remote peer with --via; fix says what to do about it',
+    finding
   ],
   'version.show': ['what runs here', { version: 'string', node: 'string', libp2p: 'string', contract: 'string' }],
   'schema.show': ['the JSON Schema of the events', { schema: 'object' }],

@@ -25,6 +25,7 @@ const commands = [
   'dht',
   'pubsub',
   'demo',
+  'doctor',
   'addr',
   'key',
   'schema',
@@ -144,7 +145,7 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     env = {
       P2PCTL_DNS: dns.address,
       P2PCTL_COUNT: '1',
-      P2PCTL_FOR: '250ms',
+      P2PCTL_FOR: '1s',
       PATH: `${join(folder, 'bin')}:${process.env.PATH}`
     }
     dht = await dhtChain(2)

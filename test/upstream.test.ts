@@ -18,6 +18,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { askKad, KAD } from '../src/protocols/kad.ts'
 import { MAX_MESSAGE_BYTES } from '../src/gossip.ts'
 import { dhtNode } from './helpers/dht-network.ts'
+import { reader, writer } from 'protons-runtime'
 import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { closedPort, rawServer } from './helpers/raw-server.ts'
@@ -342,5 +343,18 @@ describe('@libp2p/gossipsub 17', patient, () => {
     stream.send(rpc({ messages: [{ topic: 'news', data: Buffer.alloc(4 * 2 ** 20) }] }))
     await node.until(() => node.pubsub.getPeers().length === 0)
     assert.equal(node.getConnections()[0]?.status, 'open')
+  })
+})
+
+describe('protons-runtime 7.1', () => {
+  test('it reads fixed64 as a signed number (src/protocols/autonat-messages.ts)', () => {
+    const all = 2n ** 64n - 1n
+    assert.equal(reader(writer().fixed64(all).finish()).fixed64(), -1n)
+  })
+  test('and writes some of those back as others (src/protocols/autonat-client.ts)', () => {
+    const bytes = writer()
+      .fixed64(2n ** 63n)
+      .finish()
+    assert.notDeepEqual(writer().fixed64(reader(bytes).fixed64()).finish(), bytes)
   })
 })

@@ -1,3 +1,4 @@
+import { serveAutonat } from '../autonat.ts'
 import { type AnswerOptions, answer, checkAnswer } from '../answer.ts'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
@@ -31,6 +32,8 @@ export interface Options extends ServeOptions, AnswerOptions {
   maxTotal?: number
   /** Percent of the disk. */
   keepFree?: number
+  /** What else is answered. */
+  serve?: 'autonat'[]
 }
 
 /** To reach a relay. */
@@ -65,6 +68,7 @@ export default async function* listen(options: Options, signal: AbortSignal): As
     receiveItems({ maxMessageBytes: options.maxMessage, onMessage, onFile: inbox?.onFile }),
     sendHandlerOptions
   )
+  if (options.serve?.includes('autonat')) await serveAutonat(node, queue.push)
   const over = new AbortController()
   const end = AbortSignal.any([signal, over.signal])
   let broken = false

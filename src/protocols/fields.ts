@@ -4,16 +4,19 @@ import { type Reader, reader } from 'protons-runtime'
 import type { PeerId } from '@libp2p/interface'
 
 export const VARINT = 0
+export const FIXED64 = 1
 export const BYTES = 2
 
-export function tag(field: number, wire: typeof VARINT | typeof BYTES): number {
+export type Wire = typeof VARINT | typeof FIXED64 | typeof BYTES
+
+export function tag(field: number, wire: Wire): number {
   return (field << 3) | wire
 }
 
 /** Calls `visit` for each known field; unknown ones are skipped, as protobuf asks, but for groups. */
 export function eachField(
   bytes: Uint8Array,
-  wires: Record<number, number>,
+  wires: Record<number, Wire>,
   visit: (field: number, r: Reader) => void
 ): void {
   const r = reader(bytes)
@@ -26,7 +29,7 @@ export function eachField(
     if (expected === undefined) r.skipType(wire)
     else if (expected === wire) visit(field, r)
     else throw new Error(`field ${field} of wire type ${wire}, not ${expected}`)
-    // the reader lets some varints run over the end of the message, and takes what is missing for 0 (protons-runtime 8.0)
+    // the reader lets some varints run over the end of the message, and takes what is missing for 0 (protons-runtime 7.1)
     if (r.pos > r.len || (wire === VARINT && bytes[r.pos - 1]! >= 0x80)) throw new Error('it ends within a field')
   }
 }

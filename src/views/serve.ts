@@ -73,6 +73,11 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       const code = exit_code == null ? '' : `, exit code ${exit_code}`
       const how = `${bytes(in_bytes)} in, ${bytes(out_bytes)} out${code}${error == null ? '' : `, ${safe(error)}`}`
       note(at, `${chalk.dim('ended')}  ${safe(protocol)} from ${shortId(peer_id, live)}: ${how}`)
+    },
+    'autonat.dial': ({ peer_id, addr, status, dial_status, data_bytes }, at) => {
+      const what = addr == null ? refusals[status] : `${safe(withoutId(addr))} ${outcomes[dial_status ?? 'UNUSED']}`
+      const paid = data_bytes === 0 ? '' : `, for ${bytes(data_bytes)}`
+      note(at, `${chalk.cyan('autonat')} for ${shortId(peer_id, live)}: ${what}${paid}`)
     }
   }
 }
@@ -80,6 +85,22 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
 /** The address to give to others, if there is one. */
 export function bestAddr(addrs: string[]): string | undefined {
   return addrs.find(addr => !isLoopback(addr)) ?? addrs[0]
+}
+
+type Dial = Event<'autonat.dial'>
+
+const refusals: Record<Dial['status'], string> = {
+  OK: 'nothing to dial',
+  E_REQUEST_REJECTED: 'too many requests, not served',
+  E_DIAL_REFUSED: 'no address that we dial',
+  E_INTERNAL_ERROR: 'failed'
+}
+
+const outcomes: Record<NonNullable<Dial['dial_status']>, string> = {
+  OK: 'is reachable',
+  E_DIAL_ERROR: 'is not reachable',
+  E_DIAL_BACK_ERROR: 'was reached, and did not take the nonce',
+  UNUSED: 'was not dialed'
 }
 
 function withoutId(addr: string): string {

@@ -1,0 +1,49 @@
+import type { DialOptions } from '../connect.ts'
+import { findings } from '../doctor/check.ts'
+import { machineChecks } from '../doctor/machine.ts'
+import { nameChecks } from '../doctor/names.ts'
+import { neighbourChecks } from '../doctor/neighbours.ts'
+import { askOthers } from '../doctor/remote.ts'
+import { transportChecks } from '../doctor/transports.ts'
+import type { Said } from '../events.ts'
+import { openNode } from '../node.ts'
+import { readTargets, type TargetOptions } from '../targets.ts'
+
+export interface Options extends DialOptions, TargetOptions {
+  identity?: string
+  /** Peers to ask what they see of this machine. */
+  via?: string[]
+  /** Where they are to dial back. */
+  tcp?: number
+  /** The dnsaddr that is asked for. */
+  dnsName: string
+  /** Nothing leaves this machine but what --via asks for. */
+  offline?: boolean
+}
+
+/** Every check has its own time, and none keeps another from being made. */
+export default async function* doctor(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
+  const { via, offline = false, timeout, dns, dnsName, transport } = options
+  const targets = via == null ? [] : await readTargets(via, options)
+  await using node = await openNode({ identity: options.identity })
+  yield { type: 'run.start', peer_id: node.peerId }
+  const outward = [...nameChecks({ dns, dnsName, timeoutMs: timeout }), ...neighbourChecks()]
+  const left = async () => ({ status: 'skip' as const, message: 'left out by --offline' })
+  const checks = [
+    ...machineChecks(),
+    ...transportChecks(node, timeout, transport),
+    ...outward.map(check => (offline ? { ...check, look: left } : check))
+  ]
+  let fails = 0
+  let warns = 0
+  const all = async function* () {
+    yield* findings(checks, timeout, signal)
+    if (targets.length > 0) yield* askOthers(targets, options, signal)
+  }
+  for await (const finding of all()) {
+    if (finding.status === 'fail') fails++
+    if (finding.status === 'warn') warns++
+    yield finding
+  }
+  yield { type: 'run.summary', ok: fails === 0, fails, warns }
+}

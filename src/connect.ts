@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { peerIdOf, relayPart, transportOf } from './addr.ts'
+import { overTls, overUdp, peerIdOf, relayPart, transportOf } from './addr.ts'
 import { lookUp } from './addresses.ts'
 import { classifyDial, classifyStranger, type Verdict } from './classify.ts'
 import { codes, Failure } from './errors.ts'
@@ -14,7 +14,7 @@ import { safe } from './safe.ts'
 import { askStranger } from './stranger.ts'
 import type { Target } from './targets.ts'
 import { newTrace, type Trace, traceDial } from './trace.ts'
-import { transportFor } from './transports.ts'
+import { transportFor, whyNoTransport } from './transports.ts'
 
 export interface DialOptions {
   /** One attempt, in ms. */
@@ -25,6 +25,8 @@ export interface DialOptions {
   transport?: string[] | undefined
   /** A DNS server to ask, `host[:port]`. */
   dns?: string | undefined
+  /** Any certificate of a wss server will do. */
+  insecure?: boolean | undefined
 }
 
 /** A connection that was made, and how. */
@@ -110,7 +112,7 @@ export async function attempt(
   runSignal: AbortSignal
 ): Promise<Attempt> {
   runSignal.throwIfAborted()
-  await loadTransports(node, addr)
+  const unloaded = await loadTransports(node, addr)
   using limit = startLimit(options.timeout, runSignal)
   const { signal } = limit
   const trace = newTrace()
@@ -121,9 +123,11 @@ export async function attempt(
   let identifiedAt: number | undefined
   let endedAt: number | undefined
   try {
+    if (unloaded != null) throw unloaded
     connection = await dial(node, addr, trace, options, signal)
     doneAt = performance.now()
-    if (options.identified) {
+    // a listener over UDP that is at its limits lets us in, and hangs up right after (libp2p 3.3): its answer is waited for
+    if (options.identified || overUdp(addr)) {
       identity = await identify(connection, signal)
       if (identity != null) identifiedAt = performance.now()
     }
@@ -172,7 +176,9 @@ export async function attempt(
       muxer,
       limited: connection?.limits != null,
       error: verdict == null ? null : { code: verdict.code, phase: verdict.phase, message: verdict.says },
-      peer_id: connection?.remotePeer.toString() ?? verdict?.actual ?? null
+      peer_id:
+        connection?.remotePeer.toString() ?? (verdict?.code === 'peer_id_mismatch' ? verdict.actual : null) ?? null,
+      ...(overTls(addr) && { certificate_checked: options.insecure !== true })
     },
     connected:
       connection == null || verdict != null
@@ -182,7 +188,7 @@ export async function attempt(
             peerId: connection.remotePeer.toString(),
             addr: text,
             totalMs,
-            identity,
+            identity: options.identified ? identity : null,
             socket: trace.socket ?? null
           },
     failure: verdict == null ? null : failureOf(target, text, verdict)
@@ -190,10 +196,17 @@ export async function attempt(
 }
 
 /** Before the clock starts: reading our own code is not the peer's time. */
-async function loadTransports(node: Node, addr: Multiaddr): Promise<void> {
-  for (const part of [relayPart(addr), addr]) {
-    const name = part == null ? null : transportFor(transportOf(part))
-    if (name != null) await node.use(name)
+async function loadTransports(node: Node, addr: Multiaddr): Promise<Failure | null> {
+  try {
+    for (const part of [relayPart(addr), addr]) {
+      const name = part == null ? null : transportFor(transportOf(part))
+      if (name != null) await node.use(name)
+    }
+    return null
+  } catch (error) {
+    // without its native package this address fails, and another one may do
+    if (error instanceof Failure && error.code === 'no_transport') return error
+    throw error
   }
 }
 
@@ -206,9 +219,8 @@ async function dial(
 ): Promise<Connection> {
   const kind = transportOf(addr)
   if (transportFor(kind) == null) {
-    throw new Failure('no_transport', `no transport for ${kind ?? 'this kind of address'} in this build`, {
-      phase: 'connect'
-    })
+    const { says, hint } = whyNoTransport(kind)
+    throw new Failure('no_transport', says, { phase: 'connect', hint })
   }
   if (peerIdOf(addr) === node.peerId) {
     throw new Failure('dial_self', codes.dial_self.says, { phase: 'connect' })

@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Component, Multiaddr } from '@multiformats/multiaddr'
 import { relayPart, scopeOf, transportOf } from './addr.ts'
-import { transportFor } from './transports.ts'
+import { transportFor, whyNoTransport } from './transports.ts'
 
 export interface ReachOptions {
   /** Only these transports are wanted. */
@@ -17,12 +17,14 @@ export interface ReachOptions {
 export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string | null {
   const kind = transportOf(addr)
   if (options.transport?.includes(kind ?? '') === false) return 'left out by --transport'
-  if (transportFor(kind) == null) return `no transport for ${kind ?? 'this kind of address'} in this build`
+  if (transportFor(kind) == null) return whyNoTransport(kind).says
   if (kind === 'circuit') {
     const relay = relayPart(addr)
     return relay == null ? 'it names no relay' : whyNotFromHere(relay, { ...options, transport: undefined })
   }
   const { interfaces = networkInterfaces(), announcedOver } = options
+  if (kind === 'unix' && announcedOver != null && scopeOf(announcedOver) !== 'private')
+    return 'a socket of another machine'
   const own = Object.values(interfaces).flatMap(list => list ?? [])
   const ip = ipOf(addr)
   if (ip == null) return null

@@ -62,6 +62,11 @@ export async function traceDial<T>(trace: Trace, dial: (onProgress: (event: Prog
   }
 }
 
+/** The dial that this is a part of, if any. */
+export function currentTrace(): Trace | undefined {
+  return traces.getStore()
+}
+
 export function newTrace(): Trace {
   return { startedAt: performance.now(), relayed: false, earlyMuxer: false, receivedBytes: 0 }
 }

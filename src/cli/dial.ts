@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runs } from './calls.ts'
 import { common, dialing, examples, TARGET } from './options.ts'
+import { transportNames } from '../transports.ts'
 import { count, duration, words } from './parse.ts'
 
 /** The row of `dial` in the command table. */
@@ -28,9 +29,7 @@ export function declareDial(command: Command): Command {
     .option('--expect-agent <text>', 'its agent version has this in it, or matches this /regex/')
     .option('--expect-protocol <id...>', 'it speaks these; /ipfs/kad/* for all that begin so')
     .addOption(
-      new Option('--expect-transport <list>', 'the connection is over one of these').argParser(
-        words('tcp', 'ws', 'wss', 'circuit')
-      )
+      new Option('--expect-transport <list>', 'the connection is over one of these').argParser(words(...transportNames))
     )
     .option('--expect-observed <addr>', 'it sees us from this address or range: 203.0.113.0/24')
     .addOption(new Option('--max-total <dur>', 'all phases together take no longer').argParser(duration))

@@ -6,7 +6,7 @@ import { type InboxOptions, openInbox } from '../inbox.ts'
 import { openNode } from '../node.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
 import { type Held, reserve, whileKept } from '../reserve.ts'
-import { endNode, listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
+import { endNode, listenAddrs, listenOnAll, MAX_WAITING, namesAddrs, type ServeOptions, serve } from '../serve.ts'
 import { readTargets } from '../targets.ts'
 
 export interface Options extends ServeOptions, AnswerOptions {
@@ -29,9 +29,8 @@ const dialing = { timeout: 10_000, identified: false }
 
 export default async function* listen(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   check(options)
-  const named = options.listen != null || options.tcp != null || options.ws != null
   // with a relay alone this is a peer that nobody can dial, as one behind a NAT
-  const addrs = options.circuit != null && !named ? [] : listenAddrs(options)
+  const addrs = options.circuit != null && !namesAddrs(options) ? [] : listenAddrs(options)
   const relays = options.circuit == null ? [] : await readTargets(options.circuit)
   const [{ ping }, { echo }] = await Promise.all([import('@libp2p/ping'), import('@libp2p/echo')])
   const queue = createQueue<Said>()

@@ -1,5 +1,6 @@
 import { TypedEventEmitter } from '@libp2p/interface'
 import type { Listener, ListenerEvents, Transport } from '@libp2p/interface'
+import { transportOf } from '../addr.ts'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Components } from '../node.ts'
 
@@ -17,6 +18,8 @@ export function circuitTransport(
     const transportManager = { listen: async () => {} }
     const transport = library(Object.create(components, { transportManager: { value: transportManager } }))
     transport.createListener = () => new CircuitListener()
+    // its own know of no relay behind a unix socket (@multiformats/multiaddr-matcher 3.0)
+    transport.dialFilter = transport.listenFilter = addrs => addrs.filter(addr => transportOf(addr) === 'circuit')
     return transport
   }
 }

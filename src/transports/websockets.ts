@@ -68,8 +68,11 @@ async function trust(ca: string | undefined, insecure: boolean): Promise<void> {
 type Agent = new (options: object) => object
 
 function agentClass(): Agent {
-  const shared = (globalThis as Record<symbol, object | undefined>)[Symbol.for('undici.globalDispatcher.1')]
-  if (shared != null) return shared.constructor as Agent
+  // .2 is the Agent itself from undici 8 on (Node 26), where .1 is a wrapper for what was written for older ones
+  for (const version of [2, 1]) {
+    const shared = (globalThis as Record<symbol, object | undefined>)[Symbol.for(`undici.globalDispatcher.${version}`)]
+    if (shared != null) return shared.constructor as Agent
+  }
   throw new Failure('invalid_option', `--ca and --insecure do not work with Node ${process.versions.node}`, {
     hint: 'set NODE_EXTRA_CA_CERTS=FILE in the environment',
     exitCode: 3

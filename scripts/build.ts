@@ -47,9 +47,8 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'none',
   logLevel: 'warning',
-  // ws asks for these native helpers with require(), which fails in a bundle, and does without them
-  // and the native addon of WebRTC stays a package
-  external: ['bufferutil', 'utf-8-validate', 'node-datachannel']
+  // ws asks for the first two with require(), which fails in a bundle, and does without them; the rest is native code
+  external: ['bufferutil', 'utf-8-validate', 'node-datachannel', '@chainsafe/libp2p-quic-*']
 })
 await writeFile(join(dist, 'LICENSES.txt'), await licenses(metafile))
 

@@ -121,6 +121,16 @@ export function transportOf(addr: Multiaddr): Transport | null {
   return shapes.find(([, shape]) => shape.test(names.join('')))?.[0] ?? null
 }
 
+/** Whether it is dialed over UDP, where libp2p leaves the handshake to native code. */
+export function overUdp(addr: Multiaddr): boolean {
+  return ['quic-v1', 'webrtc-direct'].includes(transportOf(addr) ?? '')
+}
+
+/** Whether a server shows a certificate on the way, the relay's among them. */
+export function overTls(addr: Multiaddr): boolean {
+  return [relayPart(addr), addr].some(part => part !== undefined && transportOf(part) === 'wss')
+}
+
 /** Where the address leads: over a relay, to this machine or its own networks, or anywhere. */
 export function scopeOf(addr: Multiaddr): 'public' | 'private' | 'circuit' {
   const components = addr.getComponents()

@@ -38,6 +38,11 @@ const bySyscall: Record<string, Code> = {
   EAI_AGAIN: 'dns_not_found'
 }
 
+/** What the network said, in the words of the contract. */
+export function codeOfErrno(error: unknown): Code | undefined {
+  return bySyscall[codeOf(error) ?? '']
+}
+
 const says = (code: Code, phase: Phase, text: string = codes[code].says): Verdict => ({ code, phase, says: text })
 
 /**
@@ -168,10 +173,19 @@ function classifyConnect(error: unknown, trace: Trace): Verdict {
     }
   }
   const errno = codeOf(trace.socketError) ?? codeOf(error)
+  if (isOfFile(trace.socketError)) {
+    if (errno === 'ENOENT')
+      return { ...says('connection_refused', 'connect', 'there is no such socket'), hint: noSocket }
+    if (errno === 'EACCES') return { ...says('connection_refused', 'connect', 'permission denied'), hint: notOurs }
+    if (errno === 'ECONNREFUSED') return { ...says('connection_refused', 'connect'), hint: noSocket }
+  }
   const code = errno == null ? undefined : bySyscall[errno]
   if (code != null) return says(code, 'connect')
   if (errno != null && /CERT|SELF_SIGNED|UNABLE_TO_/.test(errno)) {
-    return says('tls_cert_invalid', 'connect', `the TLS certificate is not trusted (${safe(errno)})`)
+    return classifyCertificate(trace.socketError ?? error, errno)
+  }
+  if (errno === 'EPROTO' || errno?.startsWith('ERR_SSL')) {
+    return { ...says('security_failed', 'connect', 'no TLS server answered'), hint: 'it may be plain /ws there' }
   }
   if (errno?.startsWith('HPE_') || /HTTP/.test(trace.socketError?.message ?? '')) {
     return says('security_failed', 'connect', 'something that is not a WebSocket server answered')
@@ -184,6 +198,39 @@ function classifyConnect(error: unknown, trace: Trace): Verdict {
   }
   const text = error instanceof Error ? error.message : ''
   return says('connection_reset', 'connect', safe(lower(text), 120) || codes.connection_reset.says)
+}
+
+const noSocket = 'check that the peer runs, and the path'
+const notOurs = 'the socket is for another user of this machine'
+
+/** An error of a unix socket, which has a path and no port. */
+function isOfFile(error: NodeJS.ErrnoException | undefined): boolean {
+  const { address, port } = (error ?? {}) as { address?: string; port?: number }
+  return address?.startsWith('/') === true && port == null
+}
+
+/** In words, where Node has a code alone. */
+const certificateFaults: Record<string, string> = {
+  CERT_HAS_EXPIRED: 'it has expired',
+  CERT_NOT_YET_VALID: 'it is not valid yet',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'nobody here knows who signed it',
+  UNABLE_TO_GET_ISSUER_CERT: 'nobody here knows who signed it',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'nobody here knows who signed it',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'nobody here knows who signed it',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'it is for another name'
+}
+
+function classifyCertificate(error: unknown, errno: string): Verdict {
+  const names = (error as { cert?: { subjectaltname?: string } }).cert?.subjectaltname
+  const fault = certificateFaults[errno] ?? 'it does not hold'
+  const whose = errno === 'ERR_TLS_CERT_ALTNAME_INVALID' && names != null ? ` (${safe(names, 120)})` : ''
+  return {
+    ...says('tls_cert_invalid', 'connect', `the TLS certificate is not trusted: ${fault}${whose}, ${safe(errno)}`),
+    hint: /ALTNAME|EXPIRED|NOT_YET/.test(errno)
+      ? 'its operator has to get another one; --insecure dials without looking at it'
+      : '--ca FILE trusts the authority of that certificate; --insecure dials without looking at it'
+  }
 }
 
 function phaseOf(trace: Trace): Phase {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { peerIdOf, transportOf } from './addr.ts'
+import { overTls, overUdp, peerIdOf, transportOf } from './addr.ts'
 import { lookUp } from './addresses.ts'
 import { classifyDial, type Verdict } from './classify.ts'
 import { dial, loadTransports, secondLook } from './dial-addr.ts'
@@ -31,6 +31,8 @@ export interface DialOptions extends Wanted {
   dns?: string | undefined
   /** Dial TCP from this port, so that several peers see one that is the same on this side. */
   localPort?: number | undefined
+  /** Any certificate of a wss server will do. */
+  insecure?: boolean | undefined
 }
 
 /** A connection that was made, and how. */
@@ -118,7 +120,7 @@ export async function attempt(
   runSignal: AbortSignal
 ): Promise<Attempt> {
   runSignal.throwIfAborted()
-  const unusable = await loadTransports(node, addr)
+  const unloaded = await loadTransports(node, addr)
   using limit = startLimit(options.timeout, runSignal)
   const { signal } = limit
   const trace = newTrace(node.fingerprint)
@@ -129,10 +131,11 @@ export async function attempt(
   let identifiedAt: number | undefined
   let endedAt: number | undefined
   try {
-    if (unusable != null) throw unusable
+    if (unloaded != null) throw unloaded
     connection = await dial(node, addr, trace, options, signal)
     doneAt = performance.now()
-    if (options.identified) {
+    // a listener over UDP that is at its limits lets us in, and hangs up right after (libp2p 3.3): its answer is waited for
+    if (options.identified || overUdp(addr)) {
       identity = await identify(connection, signal)
       if (identity != null) identifiedAt = performance.now()
     }
@@ -176,7 +179,9 @@ export async function attempt(
       limited: connection?.limits != null,
       ...(connection != null && limitsOf(connection)),
       error: verdict == null ? null : { code: verdict.code, phase: verdict.phase, message: verdict.says },
-      peer_id: connection?.remotePeer.toString() ?? verdict?.actual ?? null
+      peer_id:
+        connection?.remotePeer.toString() ?? (verdict?.code === 'peer_id_mismatch' ? verdict.actual : null) ?? null,
+      ...(overTls(addr) && { certificate_checked: options.insecure !== true })
     },
     connected:
       connection == null || verdict != null
@@ -187,7 +192,7 @@ export async function attempt(
             addr: text,
             dialMs: doneAt - trace.startedAt + (resolveMs ?? 0),
             totalMs,
-            identity,
+            identity: options.identified ? identity : null,
             socket: trace.socket ?? null
           },
     failure: verdict == null ? null : failureOf(target, text, verdict)

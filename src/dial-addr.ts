@@ -8,7 +8,7 @@ import { codes, Failure } from './errors.ts'
 import type { Node } from './node.ts'
 import { assertPrivate } from './private-network.ts'
 import { newTrace, type Trace, traceDial, untraced } from './trace.ts'
-import { transportFor } from './transports.ts'
+import { transportFor, whyNoTransport } from './transports.ts'
 
 /** Before the clock starts: reading our own code is not the peer's time. Gives the failure where one cannot be used. */
 export async function loadTransports(node: Node, addr: Multiaddr): Promise<Failure | null> {
@@ -20,7 +20,8 @@ export async function loadTransports(node: Node, addr: Multiaddr): Promise<Failu
       if (name != null) await node.use(name)
     }
   } catch (error) {
-    if (error instanceof Failure) return error
+    // without its native package, or beside the key of the network, this address fails, and another one may do
+    if (error instanceof Failure && error.code === 'no_transport') return error
     throw error
   }
   return null
@@ -39,9 +40,8 @@ export async function dial(
 ): Promise<Connection> {
   const kind = transportOf(addr)
   if (transportFor(kind) == null) {
-    throw new Failure('no_transport', `no transport for ${kind ?? 'this kind of address'} in this build`, {
-      phase: 'connect'
-    })
+    const { says, hint } = whyNoTransport(kind)
+    throw new Failure('no_transport', says, { phase: 'connect', hint })
   }
   if (peerIdOf(addr) === node.peerId) {
     throw new Failure('dial_self', codes.dial_self.says, { phase: 'connect' })

@@ -13,7 +13,7 @@ import { identityEvent } from './protocols/identify.ts'
 import { whyNotFromHere } from './reach.ts'
 import { safe } from './safe.ts'
 import { failureEvent, type Target, verdictOf } from './targets.ts'
-import { transportFor } from './transports.ts'
+import { loadTransport, transportFor } from './transports.ts'
 
 export interface EachOptions extends DialOptions, ExpectOptions, OfferOptions {
   identity?: string
@@ -126,8 +126,20 @@ async function* addJobs(
 ): AsyncGenerator<Said> {
   const { addrs, resolveMs } = yield* lookUp({ text: plan.target.text, addr }, options, signal)
   for (const found of addrs) {
-    const skipped = whyNotFromHere(found, { ...options, announcedOver })
+    const skipped = whyNotFromHere(found, { ...options, announcedOver }) ?? (await whyNotLoaded(found, options))
     plan.jobs.push({ plan, addr: found, resolveMs, skipped, lost: null, failures: [], done: skipped != null })
+  }
+}
+
+/** What this machine lacks to dial it, a native package. */
+async function whyNotLoaded(addr: Multiaddr, options: EachOptions): Promise<string | null> {
+  const name = transportFor(transportOf(addr))
+  try {
+    if (name != null) await loadTransport(name, options)
+    return null
+  } catch (error) {
+    if (error instanceof Failure && error.code === 'no_transport') return error.message
+    throw error
   }
 }
 

@@ -42,7 +42,11 @@ export const codes = {
     says: 'the name has no usable dnsaddr record',
     hint: 'look at its TXT records: dig TXT _dnsaddr.NAME'
   },
-  no_transport: { exit: 1, says: 'no transport for this address', hint: 'give a /tcp, /ws or /p2p-circuit address' },
+  no_transport: {
+    exit: 1,
+    says: 'no transport for this address',
+    hint: 'give an address with another transport: /tcp, /ws, /quic-v1, /webrtc-direct or /p2p-circuit'
+  },
   no_addresses: { exit: 1, says: 'no address to dial', hint: 'give a multiaddr that says where the peer listens' },
   peer_id_mismatch: {
     exit: 5,
@@ -150,10 +154,15 @@ export const codes = {
   no_such_listener: {
     exit: 3,
     says: 'nothing listens for this address',
-    hint: 'this build listens on /tcp, /ws and RELAY/p2p-circuit'
+    hint: 'it listens on /tcp, /ws, /tls/ws, /quic-v1, /webrtc-direct, /unix and RELAY/p2p-circuit'
   },
   key_permissions: { exit: 3, says: 'others can read the private key', hint: 'chmod 600 FILE' },
   key_invalid: { exit: 2, says: 'not a private key', hint: 'make one with: p2pctl key gen FILE' },
+  certificate_invalid: {
+    exit: 2,
+    says: 'not a certificate',
+    hint: 'a PEM file has BEGIN CERTIFICATE in it'
+  },
   file_unreadable: { exit: 3, says: 'the file cannot be read', hint: 'check the path and its permissions' },
   file_unwritable: { exit: 3, says: 'the file cannot be written', hint: 'check the folder and its permissions' },
   file_exists: { exit: 3, says: 'the file exists already', hint: 'choose another name, or move the old file away' },

@@ -150,7 +150,8 @@ export const events = {
       'scope?': ['public', 'private', 'circuit'],
       'skipped?': 'string|null',
       'announced?': 'boolean',
-      'stale?': 'boolean'
+      'stale?': 'boolean',
+      'certificate_checked?': 'boolean'
     }
   ],
   'dial.target': [

@@ -1,26 +1,34 @@
 import type { Connection, ConnectionProtector, Libp2p, PrivateKey, Transport, Upgrader } from '@libp2p/interface'
 import type { AddressManager, ConnectionManager, Registrar, TransportManager } from '@libp2p/interface-internal'
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
+import type { WebRTCDirectTransportComponents } from '@libp2p/webrtc'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
 import { assertPrivate, loadProtector, whyNotPrivate } from './private-network.ts'
 import { loadEncrypters, loadMuxers } from './security.ts'
-import { loadTransport, transportFor, type TransportName, type TransportOptions } from './transports.ts'
+import { loadTransport, transportFor, type TransportName, type TransportOptions, whyNoTransport } from './transports.ts'
 import { version } from './version.ts'
 
 /** The parts of a libp2p node that a service may ask for: its public extension point. */
-export type Components = CircuitRelayTransportComponents & {
-  addressManager: AddressManager
-  connectionManager: ConnectionManager
-  registrar: Registrar
-  transportManager: TransportManager & { add(transport: Transport): void }
-  privateKey: PrivateKey
-  upgrader: Upgrader
-  connectionProtector?: ConnectionProtector
-}
+export type Components = CircuitRelayTransportComponents &
+  WebRTCDirectTransportComponents & {
+    addressManager: AddressManager
+    connectionManager: ConnectionManager
+    registrar: Registrar
+    transportManager: TransportManager & { add(transport: Transport): void }
+    privateKey: PrivateKey
+    upgrader: Upgrader
+    connectionProtector?: ConnectionProtector
+  }
 
 type Service = (components: Components) => unknown
+
+interface Startable {
+  start?(): Promise<void>
+  stop?(): Promise<void>
+}
 
 export interface NodeOptions extends TransportOptions, OfferOptions {
   /** A private key file; without one the identity is new in each run. */
@@ -93,11 +101,14 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   })
   const parts = components!
   const loaded = new Map<TransportName, Promise<void>>()
+  const started: Startable[] = []
   const use = async (name: TransportName): Promise<void> => {
     if (swarmKey != null) assertPrivate(name)
-    const transport = (await loadTransport(name, options))(parts)
+    const transport: Transport & Startable = (await loadTransport(name, options))(parts)
     parts.transportManager.add(transport)
-    await (transport as { start?(): Promise<void> }).start?.()
+    // libp2p starts and stops only those that it was made with
+    await transport.start?.()
+    started.push(transport)
   }
   return {
     libp2p,
@@ -117,6 +128,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       const timer = setTimeout(late.resolve, STOP_MS)
       // sockets that never say a word keep a WebSocket listener from closing (@libp2p/websockets 10)
       await Promise.race([libp2p.stop(), late.promise])
+      await Promise.race([Promise.all(started.map(transport => transport.stop?.())), late.promise])
       clearTimeout(timer)
     }
   }
@@ -145,42 +157,67 @@ export async function listenOn(node: Node, addr: string): Promise<void> {
       hint: 'p2pctl listen --webrtc --circuit RELAY'
     })
   }
-  const name = kind === 'wss' ? null : transportFor(kind)
+  const name = transportFor(kind)
   if (name == null) {
-    throw new Failure('no_such_listener', `cannot listen on ${addr}: no ${kind ?? 'known'} listener in this build`, {
-      phase: 'listen',
-      addr
-    })
+    const { says, hint } = whyNoTransport(kind)
+    throw new Failure('no_such_listener', `cannot listen on ${addr}: ${says}`, { phase: 'listen', addr, hint })
   }
-  await node.use(name)
-  const { addressManager, transportManager } = node.components
+  await node.use(name).catch(error => {
+    throw error instanceof Failure && error.code === 'no_transport' ? unlistenable(addr, error) : error
+  })
+  const { transportManager } = node.components
   const before = transportManager.getAddrs().length
-  try {
-    await transportManager.listen([ma])
-  } catch (error) {
-    throw listenFailure(addr, error)
+  const listen = async (): Promise<void> => {
+    try {
+      await transportManager.listen([ma])
+    } catch (error) {
+      throw listenFailure(addr, error)
+    }
   }
+  const path = kind === 'unix' ? pathOf(ma) : null
+  if (path == null) await listen()
+  else await (await import('./transports/unix.ts')).bindUnix(path, addr, listen)
   const addrs = transportManager.getAddrs()
   // "every interface" of a family that the machine does not have: the bind works, and there is nothing to dial
   if (addrs.length === before) throw listenFailure(addr, new Error('EADDRNOTAVAIL'))
-  // without this a public address is told to nobody until an AutoNAT server has seen it
-  for (const own of addrs) addressManager.confirmObservedAddr(own, { type: 'transport' })
+  confirmAddrs(node, addrs)
+}
+
+/** Without this a public address is told to nobody until an AutoNAT server has seen it (libp2p 3.3). */
+export function confirmAddrs(node: Node, addrs: Multiaddr[]): void {
+  for (const addr of addrs) {
+    // a file has no place in its list of IP addresses, which throws (libp2p 3.3)
+    if (pathOf(addr) == null) node.components.addressManager.confirmObservedAddr(addr, { type: 'transport' })
+  }
+}
+
+/** What cannot be loaded cannot be listened with. */
+function unlistenable(addr: string, { message, hint, cause }: Failure): Failure {
+  return new Failure('no_such_listener', `cannot listen on ${addr}: ${message}`, { phase: 'listen', addr, hint, cause })
+}
+
+/** Of the socket file that an address begins with. */
+function pathOf(addr: Multiaddr): string | null {
+  const [first] = addr.getComponents()
+  return first?.name === 'unix' ? first.value! : null
 }
 
 /** The error number of a listener stands only in the text of the message (libp2p 3.3). */
 function listenFailure(addr: string, cause: unknown): Failure {
   const text = cause instanceof Error ? cause.message : String(cause)
   const options = { phase: 'listen', addr, cause } as const
-  if (text.includes('EADDRINUSE')) {
+  // QUIC has words of its own for them (@chainsafe/libp2p-quic 2.1)
+  if (/EADDRINUSE|Address already in use|There is already a listener for/.test(text)) {
     return new Failure('address_in_use', `cannot listen on ${addr}: the address is in use`, options)
   }
-  if (text.includes('EADDRNOTAVAIL') || text.includes('EAFNOSUPPORT') || text.includes('EINVAL')) {
+  if (/EADDRNOTAVAIL|EAFNOSUPPORT|EINVAL|assign requested address|family not supported/.test(text)) {
     return new Failure('address_not_available', `cannot listen on ${addr}: this machine has no such address`, options)
   }
-  if (text.includes('EACCES')) {
+  if (/EACCES|Permission denied/.test(text)) {
+    const isFile = addr.startsWith('/unix/')
     return new Failure('address_not_available', `cannot listen on ${addr}: permission denied`, {
       ...options,
-      hint: 'ports below 1024 need privileges: choose a higher one'
+      hint: isFile ? 'choose a folder of your own' : 'ports below 1024 need privileges: choose a higher one'
     })
   }
   return new Failure(

@@ -168,7 +168,14 @@ async function errorView(options: CommonOptions): Promise<(event: Event) => void
     env: process.env
   })
   let attempts: Event<'dial.attempt'>[] = []
+  let warned = false
   return event => {
+    if (event.type === 'dial.attempt' && event.certificate_checked === false && !warned) {
+      warned = true
+      pen.line(
+        `${pen.chalk.yellow('p2pctl:')} --insecure: the certificate was not checked, so anybody may have answered`
+      )
+    }
     // those of --each have a scope, and stand in a table of their own
     if (event.type === 'dial.attempt' && event.scope == null) attempts.push(event)
     // a dial that worked ends the story of those before it: the same target may be given, or dialed, more than once

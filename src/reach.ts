@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os'
 import type { Component, Multiaddr } from '@multiformats/multiaddr'
 import { relayPart, scopeOf, transportOf } from './addr.ts'
 import { whyNotPrivate } from './private-network.ts'
-import { transportFor } from './transports.ts'
+import { transportFor, whyNoTransport } from './transports.ts'
 
 /** Which addresses of a target are dialed at all. */
 export interface Wanted {
@@ -39,7 +39,7 @@ export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string |
   if (option != null) return `left out by ${option}`
   const why = options.psk == null ? null : whyNotPrivate(kind)
   if (why != null) return why
-  if (transportFor(kind) == null) return `no transport for ${kind ?? 'this kind of address'} in this build`
+  if (transportFor(kind) == null) return whyNoTransport(kind).says
   if (kind === 'circuit' || kind === 'webrtc') {
     const relay = relayPart(addr)
     const { announcedOver, interfaces } = options
@@ -48,6 +48,8 @@ export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string |
       : whyNotFromHere(relay, { announcedOver, ...(interfaces && { interfaces }) })
   }
   const { interfaces = networkInterfaces(), announcedOver } = options
+  if (kind === 'unix' && announcedOver != null && scopeOf(announcedOver) !== 'private')
+    return 'a socket of another machine'
   const own = Object.values(interfaces).flatMap(list => list ?? [])
   const ip = ipOf(addr)
   if (ip == null) return null

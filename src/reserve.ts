@@ -5,7 +5,7 @@ import { type Connected, connect, type DialOptions } from './connect.ts'
 import { codes, Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
 import { merge, pause } from './flow.ts'
-import type { Node } from './node.ts'
+import { confirmAddrs, type Node } from './node.ts'
 import { CircuitListener } from './protocols/circuit-transport.ts'
 import { type Grant, requestReservation } from './protocols/hop-client.ts'
 import { safe } from './safe.ts'
@@ -224,9 +224,7 @@ async function announce(node: Node, relay: Multiaddr, others: Multiaddr[]): Prom
   const texts = new Set([relay, ...others].map(addr => addr.toString()))
   const addrs = [...texts].map(text => multiaddr(`${text}/p2p-circuit`))
   listenerOf(node, own)!.announce(addrs)
-  // without this a public address is told to nobody until an AutoNAT server has seen it (libp2p 3.3)
-  const { addressManager, transportManager } = node.components
-  for (const addr of transportManager.getAddrs()) addressManager.confirmObservedAddr(addr, { type: 'transport' })
+  confirmAddrs(node, addrs)
 }
 
 function withdraw(node: Node, held: Held): void {

@@ -2,7 +2,7 @@ import { rename, rm, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
-import { parseAddr, withPeerId } from './addr.ts'
+import { parseAddr, transportOf, withPeerId } from './addr.ts'
 import { openEvent } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
@@ -12,6 +12,7 @@ import { tellIdentity } from './identified.ts'
 import { listenOn, type Node } from './node.ts'
 import { type Identity, identify, identityEvent } from './protocols/identify.ts'
 import { safe } from './safe.ts'
+import { unixAddr } from './transports/unix.ts'
 
 /** What every command that listens takes. */
 export interface ServeOptions {
@@ -20,6 +21,14 @@ export interface ServeOptions {
   /** A port, or true for one that the system chooses. */
   tcp?: number | true
   ws?: number | true
+  wss?: number | true
+  quic?: number | true
+  webrtcDirect?: number | true
+  /** The path of a socket file. */
+  unix?: string
+  /** What a wss listener shows: PEM files. */
+  cert?: string
+  key?: string
   announce?: string[]
   readyFile?: string
   /** Stop after this long, in ms. */
@@ -43,15 +52,51 @@ const IDENTIFY_MS = 5000
 const READY = Promise.resolve()
 
 /** The addresses that were asked for; by default, TCP and WebSocket on every interface. */
-export function listenAddrs({ listen = [], tcp, ws }: ServeOptions): string[] {
-  const named = listen.map(addr => parseAddr(addr).toString())
-  if (tcp != null) named.push(...everywhere(tcp, ''))
-  if (ws != null) named.push(...everywhere(ws, '/ws'))
-  return named.length > 0 ? named : [...everywhere(true, ''), ...everywhere(true, '/ws')]
+export function listenAddrs(options: ServeOptions): string[] {
+  const named = (options.listen ?? []).map(addr => parseAddr(addr).toString())
+  for (const [name, tail] of Object.entries(tails)) {
+    const port = options[name as keyof typeof tails]
+    if (port == null) continue
+    const both = everywhere(port, tail)
+    // its IPv6 socket serves both families, so that IPv4 can only join it (node-datachannel 0.33)
+    named.push(...(name === 'webrtcDirect' ? both.reverse() : both))
+  }
+  if (options.unix != null) named.push(unixAddr(options.unix))
+  checkTls(named, options)
+  return named.length > 0 ? named : [...everywhere(true, tails.tcp), ...everywhere(true, tails.ws)]
 }
 
-function everywhere(port: number | true, suffix: string): string[] {
-  const tail = `tcp/${port === true ? 0 : port}${suffix}`
+/** Whether any address was asked for. */
+export function namesAddrs(options: ServeOptions): boolean {
+  return (
+    options.listen != null ||
+    options.unix != null ||
+    Object.keys(tails).some(name => options[name as keyof typeof tails] != null)
+  )
+}
+
+const tails = {
+  tcp: 'tcp/PORT',
+  ws: 'tcp/PORT/ws',
+  wss: 'tcp/PORT/tls/ws',
+  quic: 'udp/PORT/quic-v1',
+  webrtcDirect: 'udp/PORT/webrtc-direct'
+} as const satisfies Partial<Record<keyof ServeOptions, string>>
+
+/** A server without a certificate would take connections, and hang up on each. */
+function checkTls(addrs: string[], { cert, key }: ServeOptions): void {
+  if (cert != null && key != null) return
+  const secure = addrs.find(addr => transportOf(parseAddr(addr)) === 'wss')
+  if (secure == null && cert == null && key == null) return
+  const lacks = [cert == null ? '--cert FILE' : null, key == null ? '--key FILE' : null].filter(one => one != null)
+  const what = secure ?? (cert == null ? '--key' : '--cert')
+  throw new Failure('invalid_option', `${safe(what)} needs ${lacks.join(' and ')}`, {
+    hint: 'PEM files: the certificate that browsers are to trust, with its chain, and its private key'
+  })
+}
+
+function everywhere(port: number | true, pattern: string): string[] {
+  const tail = pattern.replace('PORT', port === true ? '0' : String(port))
   const hasIpv6 = Object.values(networkInterfaces()).some(list => list?.some(({ family }) => family === 'IPv6'))
   return hasIpv6 ? [`/ip4/0.0.0.0/${tail}`, `/ip6/::/${tail}`] : [`/ip4/0.0.0.0/${tail}`]
 }

@@ -29,7 +29,7 @@ describe('dial --each', patient, () => {
     await using peer = await plainNode({ listen: ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'] })
     const [tcp, ws] = peer.getMultiaddrs().map(String) as [string, string]
     const dead = `/ip4/127.0.0.1/tcp/${await closedPort()}/p2p/${peer.peerId}`
-    const quic = `/ip4/127.0.0.1/udp/4001/quic-v1/p2p/${peer.peerId}`
+    const quic = `/ip4/127.0.0.1/udp/4001/quic-v1/webtransport/p2p/${peer.peerId}`
     const TXT = [tcp, dead, ws, quic].map(addr => `dnsaddr=${addr}`)
     await using dns = await startDns({ '_dnsaddr.example.test': { TXT } })
     const target = '/dnsaddr/example.test'
@@ -38,7 +38,7 @@ describe('dial --each', patient, () => {
       [bare(tcp), 'ok'],
       [bare(dead), 'connection_refused'],
       [bare(ws), 'ok'],
-      [bare(quic), 'no transport for quic-v1 in this build']
+      [bare(quic), 'Node has no WebTransport, neither to dial nor to listen: only browsers dial it']
     ])
     for (const { ok, phases, scope, security } of only(said, 'dial.attempt')) {
       assert.equal(scope, 'private')
@@ -62,7 +62,7 @@ describe('dial --each', patient, () => {
   test('what this machine cannot dial does not count, and --any is content with one that works', async () => {
     await using peer = await plainNode()
     const dead = `/ip4/127.0.0.1/tcp/${await closedPort()}/p2p/${peer.peerId}`
-    const quic = `/ip4/127.0.0.1/udp/4001/quic-v1/p2p/${peer.peerId}`
+    const quic = `/ip4/127.0.0.1/udp/4001/quic-v1/webtransport/p2p/${peer.peerId}`
     const zone = (addrs: string[]) => ({ TXT: addrs.map(addr => `dnsaddr=${addr}`) })
     await using dns = await startDns({
       '_dnsaddr.good.test': zone([addrOf(peer), quic]),
@@ -76,10 +76,10 @@ describe('dial --each', patient, () => {
   })
 
   test('if nothing is left to count, that is no success', async () => {
-    const said = await run(`/ip4/127.0.0.1/udp/4001/quic-v1/p2p/${ID}`)
+    const said = await run(`/ip4/127.0.0.1/udp/4001/quic-v1/webtransport/p2p/${ID}`)
     const { code, exit_code, message } = one(said, 'error')
     assert.deepEqual([code, exit_code], ['no_addresses', 1])
-    assert.match(message, /no transport for quic-v1/)
+    assert.match(message, /Node has no WebTransport/)
   })
 
   test('an address alone ends in the code of its failure', async () => {
@@ -161,7 +161,7 @@ describe('dial --announced', patient, () => {
     const announce = [
       `/ip4/127.0.0.1/tcp/${port}`,
       bare(addrOf(other)),
-      '/ip4/203.0.113.7/udp/4001/quic-v1',
+      '/ip4/203.0.113.7/udp/4001/quic-v1/webtransport',
       '/ip4/10.255.254.253/tcp/4001',
       '/dns4/nowhere.test/tcp/4001'
     ]
@@ -178,7 +178,11 @@ describe('dial --announced', patient, () => {
     assert.deepEqual(of(bare(own.toString())), ['ok', false, 'private'])
     assert.deepEqual(of(announce[0]!), ['connection_refused', true, 'private'])
     assert.deepEqual(of(announce[1]!), ['peer_id_mismatch', false, 'private'])
-    assert.deepEqual(of(announce[2]!), ['no transport for quic-v1 in this build', false, 'public'])
+    assert.deepEqual(of(announce[2]!), [
+      'Node has no WebTransport, neither to dial nor to listen: only browsers dial it',
+      false,
+      'public'
+    ])
     assert.deepEqual(of(announce[3]!), ['a private address of another network', false, 'private'])
     assert.deepEqual(of(announce[4]!), ['dns_not_found', true, 'public'])
     const { working, failed, skipped, left_out, peer_id } = one(said, 'dial.target')
@@ -229,7 +233,11 @@ describe('which addresses this machine can dial', () => {
     ['/ip4/0.0.0.0/tcp/1', far, 'it names no machine'],
     ['/ip6/fe80::1/tcp/1', far, 'link-local, on a link that it does not name'],
     ['/ip6/2001:db8::1/tcp/1', null, 'this machine has no IPv6 address'],
-    ['/ip4/203.0.113.7/udp/1/quic-v1', null, 'no transport for quic-v1 in this build'],
+    [
+      '/ip4/203.0.113.7/udp/1/quic-v1/webtransport',
+      null,
+      'Node has no WebTransport, neither to dial nor to listen: only browsers dial it'
+    ],
     ['/p2p-circuit', far, 'it names no relay'],
     [`/ip4/10.0.0.1/tcp/1/p2p/${ID}/p2p-circuit`, far, 'a private address of another network']
   ]

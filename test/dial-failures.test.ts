@@ -71,8 +71,13 @@ describe('dial, nobody there', patient, () => {
   })
 
   test('a transport that this build does not have', async () => {
-    const { error } = await fails(`/ip4/127.0.0.1/udp/4001/quic-v1/p2p/${ID}`, 'no_transport', 'connect', 1)
-    assert.match(error.message, /quic-v1/)
+    const { error } = await fails(
+      `/ip4/127.0.0.1/udp/4001/quic-v1/webtransport/p2p/${ID}`,
+      'no_transport',
+      'connect',
+      1
+    )
+    assert.match(error.message, /WebTransport/)
   })
 
   test('a port that the fetch standard closes to WebSockets', async () => {

@@ -123,11 +123,11 @@ test('only the cli knows commander, only the views chalk and ora', () => {
   )
 })
 
-test('only transports.ts names the transports, but for types', () => {
-  const names = ['@libp2p/tcp', '@libp2p/websockets', '@libp2p/circuit-relay-v2']
+test('only transports.ts and what stands behind it name the transports, but for types', () => {
+  const names = ['@libp2p/tcp', '@libp2p/websockets', '@libp2p/circuit-relay-v2', '@libp2p/webrtc']
   const elsewhere = offenders(
-    path => path !== 'src/transports.ts',
-    ({ of, type }) => names.includes(of) && !type
+    path => !isIn('src/transports.ts', 'src/transports/')(path),
+    ({ of, type }) => [...names, '@chainsafe/libp2p-quic', 'node-datachannel'].includes(packageOf(of)) && !type
   )
   assert.deepEqual(elsewhere, [])
 })

@@ -177,7 +177,7 @@ describe('listen', patient, () => {
   for (const [addr, code] of [
     ['/ip4/192.0.2.1/tcp/0', 'address_not_available'],
     ['/ip6/2001:db8::1/tcp/0', 'address_not_available'],
-    ['/ip4/127.0.0.1/udp/0/quic-v1', 'no_such_listener']
+    ['/ip4/127.0.0.1/udp/0/quic-v1/webtransport', 'no_such_listener']
   ] as const) {
     test(`an address that is not of this machine or build: ${addr} is ${code}`, async () => {
       const failure = await failureOf(start({ listen: [addr] }).done)

@@ -94,7 +94,7 @@ test('an address that cannot be served is a local failure that names it', async 
     [`${taken.addr}/ws`, 'address_in_use'],
     ['/ip4/192.0.2.1/tcp/0', 'address_not_available'],
     ['/ip6/2001:db8::1/tcp/0', 'address_not_available'],
-    ['/ip4/127.0.0.1/udp/0/quic-v1', 'no_such_listener'],
+    ['/ip4/127.0.0.1/udp/0/quic-v1/webtransport', 'no_such_listener'],
     ['/unix/tmp', 'no_such_listener']
   ]
   for (const [wanted, code] of cases) {

@@ -12,6 +12,8 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import { type KadDHTInit, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht'
 import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
+import { quic } from '@chainsafe/libp2p-quic'
+import { webSockets } from '@libp2p/websockets'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
@@ -356,5 +358,63 @@ describe('protons-runtime 7.1', () => {
       .fixed64(2n ** 63n)
       .finish()
     assert.notDeepEqual(writer().fixed64(reader(bytes).fixed64()).finish(), bytes)
+  })
+})
+
+describe('the other transports', patient, () => {
+  const inner = (node: Libp2p) => (node as unknown as { components: { transportManager: Manager } }).components
+  interface Manager {
+    getAddrs(): { bytes: Uint8Array; toString(): string }[]
+    getTransports(): Transport[]
+    listen(addrs: object[]): Promise<void>
+  }
+
+  test('the bytes of a QUIC address have the port that was asked for, not the one it got (src/transports/quic.ts)', async () => {
+    await using node = await dialer({ libp2p: { transports: [quic()] } })
+    await inner(node).transportManager.listen([multiaddr(multiaddr('/ip4/127.0.0.1/udp/0/quic-v1').bytes)])
+    const [addr] = inner(node).transportManager.getAddrs()
+    assert.match(`${addr}`, /udp\/[1-9]/)
+    assert.match(multiaddr(addr!.bytes).toString(), /udp\/0\//)
+  })
+
+  test('TCP takes every address that begins with /unix (src/transports/tcp.ts)', async () => {
+    await using node = await dialer({ libp2p: { transports: [tcp()] } })
+    const [transport] = inner(node).transportManager.getTransports()
+    const circuit = multiaddr(`/unix/%2Ftmp%2Fr.sock/p2p/${OTHER}/p2p-circuit`)
+    assert.equal(transport!.dialFilter([circuit]).length, 1)
+  })
+
+  test('circuits take none of them (src/protocols/circuit-transport.ts)', async () => {
+    await using node = await dialer()
+    const circuit = multiaddr(`/unix/%2Ftmp%2Fr.sock/p2p/${OTHER}/p2p-circuit/p2p/${OTHER}`)
+    const takers = inner(node)
+      .transportManager.getTransports()
+      .filter(transport => transport.dialFilter([circuit]).length > 0)
+    assert.deepEqual(
+      takers.map(transport => transport[Symbol.toStringTag]),
+      ['@libp2p/tcp']
+    )
+  })
+
+  test('the WebSocket transport has no TLS options for its dials (src/transports/websockets.ts)', async () => {
+    const asked: unknown[][] = []
+    const plain = globalThis.WebSocket
+    globalThis.WebSocket = class extends plain {
+      constructor(...args: [string | URL]) {
+        asked.push(args)
+        super(...args)
+      }
+    }
+    try {
+      const websocket = { rejectUnauthorized: false }
+      await using node = await dialer({ libp2p: { transports: [webSockets({ websocket } as never)] } })
+      await errorOf(node.dial(multiaddr(`/ip4/127.0.0.1/tcp/${await closedPort()}/tls/ws`)))
+      assert.deepEqual(
+        asked.map(args => args.length),
+        [1]
+      )
+    } finally {
+      globalThis.WebSocket = plain
+    }
   })
 })

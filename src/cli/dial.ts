@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runs } from './calls.ts'
+import { transportNames } from '../transports.ts'
 import { choosing, common, dialing, examples, TARGET } from './options.ts'
 import { count, duration, port, words } from './parse.ts'
 
@@ -37,9 +38,7 @@ export function declareDial(command: Command): Command {
     .option('--expect-agent <text>', 'its agent version has this in it, or matches this /regex/')
     .option('--expect-protocol <id...>', 'it speaks these; /ipfs/kad/* for all that begin so')
     .addOption(
-      new Option('--expect-transport <list>', 'the connection is over one of these').argParser(
-        words('tcp', 'ws', 'wss', 'circuit', 'webrtc')
-      )
+      new Option('--expect-transport <list>', 'the connection is over one of these').argParser(words(...transportNames))
     )
     .option('--expect-observed <addr>', 'it sees us from this address or range: 203.0.113.0/24')
     .addOption(new Option('--max-total <dur>', 'all phases together take no longer').argParser(duration))

@@ -1,5 +1,6 @@
 import { type Command, Help, Option } from 'commander'
 import { muxerNames, securityNames } from '../offers.ts'
+import { transportNames } from '../transports.ts'
 import { count, duration, port, stunUrls, words } from './parse.ts'
 
 export const TARGET = 'a multiaddr, @file with one a line, or - for stdin; p2pctl help targets'
@@ -49,8 +50,8 @@ export function dialing(command: Command): Command {
     )
     .option('--relay <addr>', 'reach bare peer IDs through this relay')
     .addOption(
-      new Option('--transport <list>', 'dial over these only: tcp, ws, wss, circuit, webrtc').argParser(
-        words('tcp', 'ws', 'wss', 'circuit', 'webrtc')
+      new Option('--transport <list>', `dial over these only: ${transportNames.join(', ')}`).argParser(
+        words(...transportNames)
       )
     )
     .addOption(stunOption())
@@ -58,6 +59,8 @@ export function dialing(command: Command): Command {
     .option('-6, --ipv6', 'IPv6 only')
     .option('--dns <server>', 'ask this DNS server, host[:port]')
     .option('--require-peer-id', 'refuse targets that name no peer')
+    .option('--ca <file>', 'trust these certificates too when dialing wss (PEM)')
+    .option('--insecure', 'dial wss without checking the certificate')
 }
 
 /** Which addresses of a target are dialed. */
@@ -90,6 +93,16 @@ export function listening(command: Command): Command {
     .option('-l, --listen <addr...>', 'listen on these multiaddrs')
     .option('--tcp [port]', 'listen on TCP, on every interface; the system chooses the port if none is given', port)
     .option('--ws [port]', 'listen on WebSocket, likewise', port)
+    .option('--wss [port]', 'listen on WebSocket over TLS; needs --cert and --key', port)
+    .option('--cert <file>', 'with --wss: the certificate and its chain (PEM)')
+    .option('--key <file>', 'with --wss: its private key (PEM)')
+    .option('--quic [port]', 'listen on QUIC', port)
+    .option(
+      '--webrtc-direct [port]',
+      'listen on WebRTC for browsers; the same --identity gives the same certhash',
+      port
+    )
+    .option('--unix <path>', 'listen on this socket, for this user alone')
     .option('--announce <addr...>', 'tell peers these addresses instead of those listened on')
     .option('--ready-file <file>', 'write the peer ID and the addresses here once every address listens')
 }

@@ -8,7 +8,7 @@ import { openNode } from '../node.ts'
 import { contentOf } from '../payload.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
 import { type Held, reserve, whileKept } from '../reserve.ts'
-import { endNode, listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
+import { endNode, listenAddrs, listenOnAll, MAX_WAITING, namesAddrs, type ServeOptions, serve } from '../serve.ts'
 import { readTargets } from '../targets.ts'
 import { listenOverWebrtc } from '../webrtc.ts'
 
@@ -41,9 +41,8 @@ const dialing = { timeout: 10_000, identified: false }
 
 export default async function* listen(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   check(options)
-  const named = options.listen != null || options.tcp != null || options.ws != null
   // with a relay alone this is a peer that nobody can dial, as one behind a NAT
-  const hidden = options.circuit != null && !named
+  const hidden = options.circuit != null && !namesAddrs(options)
   // to be punched it needs a port that the caller can dial
   const addrs = hidden ? (options.punch === true ? listenAddrs({ tcp: true }) : []) : listenAddrs(options)
   const relays = options.circuit == null ? [] : await readTargets(options.circuit)

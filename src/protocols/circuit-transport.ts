@@ -1,4 +1,5 @@
 import { TypedEventEmitter } from '@libp2p/interface'
+import { transportOf } from '../addr.ts'
 import { noteLimits } from './circuit-limits.ts'
 import type { Listener, ListenerEvents, Transport, Upgrader } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
@@ -19,6 +20,8 @@ export function circuitTransport(
     const parts = { transportManager: { value: transportManager }, upgrader: { value: noting(components.upgrader) } }
     const transport = library(Object.create(components, parts))
     transport.createListener = () => new CircuitListener()
+    // its own know of no relay behind a unix socket (@multiformats/multiaddr-matcher 3.0)
+    transport.dialFilter = transport.listenFilter = addrs => addrs.filter(addr => transportOf(addr) === 'circuit')
     return transport
   }
 }

@@ -116,9 +116,12 @@ export function connectedLines(event: Event<'dial.attempt'>, { out, quiet }: Scr
     lines.push(`  ${name.padEnd(8)} ${duration(ms).padStart(9)}  ${drawn}${note}`)
     passed += ms
   }
-  const muxer = event.phases.muxer_ms == null && event.muxer != null ? `   muxer ${safe(event.muxer)}` : ''
+  // what is a part of another phase has no line of its own
+  const within = (['security', 'muxer'] as const).map(name =>
+    event.phases[`${name}_ms`] == null && event[name] != null ? `   ${name} ${safe(event[name])}` : ''
+  )
   lines.push(
-    `  ${'total'.padEnd(8)} ${duration(event.total_ms).padStart(9)}${muxer}${event.limited ? `   ${limitsLine(event)}` : ''}`
+    `  ${'total'.padEnd(8)} ${duration(event.total_ms).padStart(9)}${within.join('')}${event.limited ? `   ${limitsLine(event)}` : ''}`
   )
   return lines
 }

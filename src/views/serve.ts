@@ -108,6 +108,7 @@ function withoutId(addr: string): string {
 }
 
 function isLoopback(addr: string): boolean {
-  const host = multiaddr(addr).getComponents()[0]?.value ?? ''
-  return host.startsWith('127.') || host === '::1' || host === 'localhost'
+  const [first] = multiaddr(addr).getComponents()
+  const host = first?.value ?? ''
+  return first?.name === 'unix' || host.startsWith('127.') || host === '::1' || host === 'localhost'
 }

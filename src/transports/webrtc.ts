@@ -3,14 +3,17 @@
  * https://github.com/libp2p/specs/blob/master/webrtc/webrtc.md
  */
 import { networkInterfaces } from 'node:os'
+import { webRTC } from '@libp2p/webrtc'
+import { type RTCIceCandidate, RTCPeerConnection, type RTCSessionDescription } from 'node-datachannel/polyfill'
 import { relayPart } from '../addr.ts'
 import type { ConnectionManager } from '@libp2p/interface-internal'
 import type { PeerId, Transport } from '@libp2p/interface'
-import type { RTCIceCandidate, RTCPeerConnection, RTCSessionDescription } from 'node-datachannel/polyfill'
 import type { Components } from '../node.ts'
 
 /** Libp2p's transport, which signals over the circuit that was dialed last and over no other connection to the peer. */
-export function webrtcTransport(library: (components: Components) => Transport): (components: Components) => Transport {
+export function webrtcTransport(stun?: string[]): (components: Components) => Transport {
+  orderCandidates(RTCPeerConnection)
+  const library = webRTC({ rtcConfiguration: () => rtcConfiguration(stun) })
   return components => {
     const { connectionManager } = components
     const circuits: Pick<ConnectionManager, 'getConnections'> = {

@@ -6,6 +6,7 @@ import { lookUp } from './addresses.ts'
 import { classifyDial, classifyStranger, type Verdict } from './classify.ts'
 import { codes, Failure } from './errors.ts'
 import type { Event } from './events.ts'
+import { tellIdentity } from './identified.ts'
 import { startLimit } from './limit.ts'
 import type { Node } from './node.ts'
 import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
@@ -77,6 +78,7 @@ export async function* connect(
     if (connected == null) continue
     yield { ...openEvent(connected.connection), target: target.text }
     const { peerId, identity } = connected
+    if (identity != null) await tellIdentity(node, connected.connection, identity)
     if (identity != null) yield { ...identityEvent(peerId, identity), target: target.text }
     else if (options.identified) {
       yield { type: 'dial.protocol', target: target.text, peer_id: peerId, protocol: IDENTIFY, ok: false, ms: 0 }

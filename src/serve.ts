@@ -8,6 +8,7 @@ import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
 import { wordsFor } from './files.ts'
 import type { Queue } from './flow.ts'
+import { tellIdentity } from './identified.ts'
 import { listenOn, type Node } from './node.ts'
 import { identify, identityEvent } from './protocols/identify.ts'
 import { safe } from './safe.ts'
@@ -103,7 +104,7 @@ function watch(node: Node, queue: Queue<Said>, signal: AbortSignal, count: (what
     void queue.push(openEvent(connection))
     if (connection.direction !== 'inbound') return
     count('open')
-    void ask(connection, queue, signal)
+    void ask(node, connection, queue, signal)
   })
   libp2p.addEventListener('connection:close', ({ detail: connection }) => {
     const { remotePeer, remoteAddr, timeline } = connection
@@ -124,12 +125,13 @@ function watch(node: Node, queue: Queue<Said>, signal: AbortSignal, count: (what
 }
 
 /** Who is it? A peer that does not say is shown all the same, with nothing known of it. */
-async function ask(connection: Connection, queue: Queue<Said>, signal: AbortSignal): Promise<void> {
+async function ask(node: Node, connection: Connection, queue: Queue<Said>, signal: AbortSignal): Promise<void> {
   const peerId = connection.remotePeer.toString()
   const nothing = { agent_version: null, protocol_version: null, observed_addr: null, listen_addrs: [], protocols: [] }
   const identity = await identify(connection, AbortSignal.any([signal, AbortSignal.timeout(IDENTIFY_MS)])).catch(
     () => null
   )
+  if (identity != null) await tellIdentity(node, connection, identity)
   await queue.push(identityEvent(peerId, identity ?? { ...nothing, signed_record: null }))
 }
 

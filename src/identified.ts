@@ -1,0 +1,44 @@
+/** What our own identify learned, for the services of a node that wait for libp2p's. */
+import type { Connection } from '@libp2p/interface'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import type { Node } from './node.ts'
+import type { Identity } from './protocols/identify.ts'
+
+/**
+ * Tells the services of a node (gossipsub, kad-dht) that a peer has said who it is. libp2p calls the topologies that
+ * they register only at `peer:identify`, which its own identify sends and ours does not (libp2p 3.3); and at the end
+ * of the connection only for the protocols that the peer store has. Does nothing where no service waits for any of
+ * the peer's protocols.
+ */
+export async function tellIdentity(node: Node, connection: Connection, identity: Identity): Promise<void> {
+  const { registrar, peerStore, events } = node.components
+  const { protocols, agent_version: agent, protocol_version: version } = identity
+  if (!protocols.some(protocol => registrar.getTopologies(protocol).length > 0)) return
+  const { remotePeer } = connection
+  const record = identity.signed_record?.valid === true ? identity.signed_record : null
+  const listenAddrs = identity.listen_addrs.flatMap(addrOf)
+  const signed = record?.addrs.flatMap(addrOf)
+  // in place of what it said before
+  await peerStore.patch(remotePeer, { protocols, multiaddrs: signed ?? listenAddrs })
+  if (connection.status !== 'open') return
+  events.safeDispatchEvent('peer:identify', {
+    detail: {
+      peerId: remotePeer,
+      connection,
+      protocols,
+      listenAddrs,
+      ...(agent != null && { agentVersion: agent }),
+      ...(version != null && { protocolVersion: version }),
+      ...(signed != null && { signedPeerRecord: { addresses: signed, seq: BigInt(record?.seq ?? 0) } })
+    }
+  })
+}
+
+/** What a signed record names may still be an address that nobody can write down. */
+function addrOf(text: string): Multiaddr[] {
+  try {
+    return [multiaddr(text)]
+  } catch {
+    return []
+  }
+}

@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { addrCommands } from './cli/addr.ts'
 import { commandFirst, lacksCommand, refuse, runs } from './cli/calls.ts'
+import { dhtCommands } from './cli/dht.ts'
 import { declareDial } from './cli/dial.ts'
 import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
@@ -204,6 +205,8 @@ function table(): Command {
         )
       )
   )
+
+  add('dht', 'ask a Kademlia DHT, or one node of it: who is where, who has what', dhtCommands)
 
   add('demo', 'see it work: a peer and a relay of its own, dialed, pinged and sent to', command =>
     common(command)

@@ -60,6 +60,21 @@ export const codes = {
     says: 'the peer does not speak the protocol',
     hint: 'p2pctl dial -v lists the protocols that it speaks'
   },
+  malformed_answer: {
+    exit: 1,
+    says: 'the answer breaks the protocol',
+    hint: 'it is broken, or speaks something else under that name: p2pctl dial shows its agent'
+  },
+  dht_not_found: {
+    exit: 1,
+    says: 'nobody who was asked in the DHT knows it',
+    hint: 'p2pctl dht with -v shows who was asked; try other --bootstrap peers, or another --dht-protocol'
+  },
+  dht_refused: {
+    exit: 1,
+    says: 'nobody in the DHT took the record',
+    hint: 'nodes take only keys that they can validate: Kubo those of /pk and /ipns'
+  },
   tls_cert_invalid: {
     exit: 1,
     says: 'the TLS certificate is not trusted',

@@ -89,6 +89,55 @@ export const transfer = {
   bytes_per_s: 'number'
 } as const
 
+const dhtPeer = { peer_id: 'string', addrs: 'string[]' } as const
+/** What became of a record that was sent to a node of the DHT; error is null where it keeps it. */
+const dhtKept = { peer_id: 'string', ok: 'boolean', ms: 'number', error: 'string|null', reason: 'string|null' } as const
+
+export const dhtEvents = {
+  'dht.query': [
+    'a node of the DHT was asked, or could not be; hop 0 is a peer that was named, hop 1 one that such a peer told of',
+    {
+      peer_id: 'string|null',
+      rpc: ['put_value', 'get_value', 'add_provider', 'get_providers', 'find_node'],
+      step: ['sent', 'answer', 'error'],
+      hop: 'integer',
+      'connect_ms?': 'number|null',
+      'ms?': 'number',
+      'closer?': 'integer',
+      'providers?': 'integer',
+      'record?': 'boolean',
+      'error?': 'string',
+      'reason?': 'string'
+    }
+  ],
+  'dht.done': [
+    'nobody is left to ask, or enough is known',
+    { asked: 'integer', answered: 'integer', hops: 'integer', ms: 'number' }
+  ],
+  'dht.peer': ['where a peer is, and who told', { ...dhtPeer, from_peer_id: 'string' }],
+  'dht.closest': [
+    'a node that is near a key, the nearest first; common_bits is how many leading bits of the hashes are the same',
+    { ...dhtPeer, rank: 'integer', common_bits: 'integer' }
+  ],
+  'dht.provider': ['a peer that says that it has the content, and who told', { ...dhtPeer, from_peer_id: 'string' }],
+  'dht.record': [
+    'a value under a key, and how many nodes keep it; valid is null where nobody here can tell, chosen is the best one',
+    {
+      key: 'string',
+      'text?': 'string',
+      'base64?': 'string',
+      bytes: 'integer',
+      peers: 'integer',
+      time_received: 'string|null',
+      valid: 'boolean|null',
+      problem: 'string|null',
+      chosen: 'boolean'
+    }
+  ],
+  'dht.provide': ['whether a node names us as a provider after it was told', dhtKept],
+  'dht.put': ['whether a node took a record', dhtKept]
+} as const
+
 export const peerForms = {
   peer_id: 'string',
   cid_base32: 'string',

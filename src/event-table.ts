@@ -9,6 +9,7 @@
 import {
   check,
   circuit,
+  dhtEvents,
   dnsFaults,
   peer,
   peerForms,
@@ -215,6 +216,7 @@ export const events = {
   'circuit.open': ['two peers talk through the relay', circuit],
   'circuit.close': ['they have ended, or met a limit', circuit],
   'circuit.refused': ['a circuit was refused', circuit],
+  ...dhtEvents,
   'addr.parse': [
     'an address taken apart, without asking anybody, and everything that is wrong with it',
     {

@@ -3,19 +3,24 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
+import { CID } from 'multiformats/cid'
 import { codes } from '../src/errors.ts'
 import { bin, cleanEnv, type Result, type Running, root, run, start } from './helpers/cli.ts'
+import { type DhtNode, dhtChain } from './helpers/dht-network.ts'
 import { type DnsServer, startDns } from './helpers/dns-server.ts'
+import { addrOf } from './helpers/plain-node.ts'
 import { execFile } from 'node:child_process'
 
 const folder = mkdtempSync(join(tmpdir(), 'p2pctl-help-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 
-const commands = ['dial', 'ping', 'send', 'listen', 'relay', 'peers', 'demo', 'addr', 'key', 'schema', 'version']
+const CONTENT = 'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKSWnP'
+const commands = ['dial', 'ping', 'send', 'listen', 'relay', 'peers', 'dht', 'demo', 'addr', 'key', 'schema', 'version']
 const nested = [
   ['key gen', 'key show', 'key convert'],
   ['addr parse', 'addr resolve', 'addr dnsaddr'],
-  ['relay check', 'relay reserve']
+  ['relay check', 'relay reserve'],
+  ['dht find-peer', 'dht providers', 'dht closest', 'dht provide', 'dht get', 'dht put']
 ].flat()
 
 /** Help is a result: on stdout, alone, and exit 0. */
@@ -103,6 +108,7 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
   let peer: Running
   let relay: Running
   let dns: DnsServer
+  let dht: Awaited<ReturnType<typeof dhtChain>>
   let env: Record<string, string>
   let pasted: (line: string) => string
   before(async () => {
@@ -123,8 +129,18 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
       P2PCTL_FOR: '250ms',
       PATH: `${join(folder, 'bin')}:${process.env.PATH}`
     }
-    pasted = line =>
+    dht = await dhtChain(2)
+    const [node, other] = dht as unknown as [DhtNode, DhtNode]
+    for await (const _ of node.services.dht.provide(CID.parse(CONTENT)));
+    for await (const _ of node.services.dht.put(new TextEncoder().encode('/v/hello'), Uint8Array.of(33)));
+    const ofDht = (line: string): string =>
       line
+        .replace('-l /ip4/0.0.0.0/tcp/4001', '-l /ip4/127.0.0.1/tcp/0')
+        .replace(/\/dnsaddr\/bootstrap.libp2p.io|\/ip4\/127.0.0.1\/tcp\/4001|@boot(nodes)?.txt/, addrOf(node))
+        .replace('12D3KooW...', other.peerId.toString())
+        .replace('bafybei...', CONTENT)
+    pasted = line =>
+      (line.includes('p2pctl dht') ? ofDht(line) : line)
         .replace('/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...', relayAddr)
         .replace('-l /ip4/127.0.0.1/tcp/4001', '-l /ip4/127.0.0.1/tcp/0')
         .replace('/ip4/127.0.0.1/tcp/4001', peerAddr)
@@ -135,18 +151,22 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     await peer.stop()
     await relay.stop()
     await dns[Symbol.asyncDispose]()
+    await dht[Symbol.asyncDispose]()
   })
 
   for (const command of [...commands, ...nested]) {
     test(command, async () => {
       const text = await help(...command.split(' '), '--help')
       const examples = [...text.matchAll(/^ {2}\$ (.+)$/gm)].map(([, line]) => line!)
-      if (!['demo', 'version', 'key', 'addr'].includes(command)) assert.notEqual(examples.length, 0)
+      if (!['demo', 'version', 'key', 'addr', 'dht'].includes(command)) assert.notEqual(examples.length, 0)
       // a key has to be there before it is shown or converted
       if (command === 'key show' || command === 'key convert') await run(['key', 'gen', join(folder, 'shown.key')])
       for (const example of examples) {
         const line = pasted(example).replace(/(key (?:show|convert)) id.key/, '$1 shown.key')
-        const { code, stdout, stderr } = await shell(line, env)
+        const { code, stdout, stderr } = await shell(
+          line,
+          command.startsWith('dht') ? { ...env, P2PCTL_FOR: '10s' } : env
+        )
         assert.equal(code, 0, `${line}\n${stdout}${stderr}`)
         assert.notEqual(stdout, '')
       }

@@ -6,9 +6,13 @@ import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { type Identify, identify } from '@libp2p/identify'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { type KadDHTInit, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
-import { multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { askKad, KAD } from '../src/protocols/kad.ts'
+import { dhtNode } from './helpers/dht-network.ts'
 import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { closedPort, rawServer } from './helpers/raw-server.ts'
@@ -190,6 +194,36 @@ describe('@libp2p/ping 3.1', patient, () => {
     for (let count = 0; count < 3; count++) {
       assert.ok(Number.isInteger(await node.services.ping.ping(multiaddr(addrOf(peer)))))
     }
+  })
+})
+
+describe('@libp2p/kad-dht 16.4', patient, () => {
+  /** Who provides something, as a node says after a peer has told it that it does, at these addresses. */
+  async function told(init: Partial<KadDHTInit>, addrs: Multiaddr[]): Promise<number> {
+    await using node = await dhtNode(init)
+    await using client = await plainNode({ listen: [] })
+    const connection = await client.dial(multiaddr(addrOf(node)))
+    const key = Uint8Array.of(0x12, 32, ...new Uint8Array(32))
+    const provider = { id: client.peerId.toMultihash().bytes, addrs }
+    const requests = [{ rpc: 'add_provider', key, provider } as const, { rpc: 'get_providers', key } as const]
+    return (await askKad(connection, KAD, requests, AbortSignal.timeout(10_000))).providers.length
+  }
+  const addrs = [multiaddr('/ip4/10.0.0.1/tcp/1')]
+
+  test('unless told otherwise it does not tell of peers at private addresses (src/dht.ts)', async () => {
+    assert.equal(await told({ peerInfoMapper: removePrivateAddressesMapper }, addrs), 0)
+    assert.equal(await told({ peerInfoMapper: passthroughMapper }, addrs), 1)
+  })
+
+  test('a provider without an address is dropped without a word (src/commands/dht-provide.ts)', async () => {
+    assert.equal(await told({}, []), 0)
+  })
+})
+
+describe('@libp2p/crypto 5.1', patient, () => {
+  test('a signature of another length is an error and not a false (src/protocols/ipns.ts)', async () => {
+    const { publicKey } = await generateKeyPair('Ed25519')
+    assert.throws(() => publicKey.verify(new Uint8Array(1), new Uint8Array(7)), /64 bytes/)
   })
 })
 

@@ -52,6 +52,12 @@ export function port(text: string): number {
   throw new InvalidArgumentError('a port is 0 to 65535.')
 }
 
+/** `/ipfs/kad/1.0.0` */
+export function protocolId(text: string): string {
+  if (/^\/[!-~]+$/.test(text)) return text
+  throw new InvalidArgumentError('a protocol is written as /ipfs/kad/1.0.0.')
+}
+
 /** `tcp,ws` -> `['tcp', 'ws']`, each one of the words that are known. */
 export function words(...known: string[]): (text: string) => string[] {
   return text => {

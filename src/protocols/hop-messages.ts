@@ -6,10 +6,10 @@ import {
   type HopMessage,
   type Limit,
   MAX_MESSAGE_BYTES,
-  peerIdOf,
   STATUS,
   type StatusName
 } from './circuit.ts'
+import { peerIdOf } from './fields.ts'
 import { frame, readFrame } from './framing.ts'
 import type { PeerId, Stream } from '@libp2p/interface'
 

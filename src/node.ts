@@ -1,6 +1,7 @@
 import type { Connection, Libp2p, PrivateKey, Transport } from '@libp2p/interface'
 import type { AddressManager, ConnectionManager, Registrar, TransportManager } from '@libp2p/interface-internal'
 import type { CircuitRelayTransportComponents } from '@libp2p/circuit-relay-v2'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import { tracedEncrypter } from './trace.ts'
@@ -16,7 +17,8 @@ export type Components = CircuitRelayTransportComponents & {
   privateKey: PrivateKey
 }
 
-type Service = (components: Components) => unknown
+/** Makes one of the services of a node. */
+export type Service = (components: Components) => unknown
 
 export interface NodeOptions extends TransportOptions {
   /** A private key file; without one the identity is new in each run. */
@@ -27,6 +29,8 @@ export interface NodeOptions extends TransportOptions {
   services?: Record<string, Service> | undefined
   /** Asked before an inbound connection is upgraded. */
   mayConnect?: (() => boolean) | undefined
+  /** Asked before a service dials an address by itself; what a command dials it dials as it was told to. */
+  mayDial?: ((addr: Multiaddr) => boolean) | undefined
   maxConnections?: number | undefined
 }
 
@@ -63,7 +67,10 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } })],
     // it pings every 10 s and aborts the connection when that fails: it would falsify what we measure
     connectionMonitor: { enabled: false },
-    connectionGater: { denyInboundConnection: () => options.mayConnect?.() === false },
+    connectionGater: {
+      denyInboundConnection: () => options.mayConnect?.() === false,
+      denyDialMultiaddr: addr => options.mayDial?.(addr) === false
+    },
     connectionManager: {
       maxConnections: options.maxConnections ?? 300,
       // with the 10 that libp2p allows, a handful of silent sockets lock everybody else out

@@ -5,15 +5,18 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { describe, test } from 'node:test'
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
+import { gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { type KadDHTInit, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht'
 import { ping } from '@libp2p/ping'
+import { pubsubPeerDiscovery } from '@libp2p/pubsub-peer-discovery'
 import { tcp } from '@libp2p/tcp'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { askKad, KAD } from '../src/protocols/kad.ts'
 import { dhtNode } from './helpers/dht-network.ts'
 import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
+import { announcingNode } from './helpers/meeting-nodes.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { closedPort, rawServer } from './helpers/raw-server.ts'
 import { hop, RESERVE } from './helpers/relay.ts'
@@ -194,6 +197,21 @@ describe('@libp2p/ping 3.1', patient, () => {
     for (let count = 0; count < 3; count++) {
       assert.ok(Number.isInteger(await node.services.ping.ping(multiaddr(addrOf(peer)))))
     }
+  })
+})
+
+describe('@libp2p/pubsub-peer-discovery 12.0', patient, () => {
+  test('it hears nobody when it only listens (src/sources/pubsub.ts)', async () => {
+    await using announcing = await announcingNode()
+    const services = { pubsub: gossipsub(), discovery: pubsubPeerDiscovery({ listenOnly: true }) }
+    await using node = await dialer({ services: services as never })
+    const { pubsub, discovery } = node.services as unknown as Record<string, EventTarget>
+    let heard = 0
+    discovery!.addEventListener('peer', () => heard++)
+    const message = once(pubsub!, 'message')
+    await node.dial(multiaddr(addrOf(announcing)))
+    await message
+    assert.equal(heard, 0)
   })
 })
 

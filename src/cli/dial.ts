@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runs } from './calls.ts'
-import { common, dialing, examples, TARGET } from './options.ts'
+import { common, dialing, examples, seeking, TARGET } from './options.ts'
 import { count, duration, words } from './parse.ts'
 
 /** The row of `dial` in the command table. */
 export function declareDial(command: Command): Command {
-  return common(dialing(command))
+  return common(seeking(dialing(command)))
     .argument('[target...]', TARGET)
     .description('Connect to a peer by the address given and no other; show the time of each phase, then who answered.')
     .option('--protocol <id...>', 'negotiate these protocols too, and say which are spoken')

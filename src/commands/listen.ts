@@ -3,13 +3,14 @@ import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
 import { type InboxOptions, openInbox } from '../inbox.ts'
+import { type MeetOptions, openAnswerer, prepareMeeting, whileMeeting } from '../meet.ts'
 import { openNode } from '../node.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
 import { type Held, reserve, whileKept } from '../reserve.ts'
 import { endNode, listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
 import { readTargets } from '../targets.ts'
 
-export interface Options extends ServeOptions, AnswerOptions {
+export interface Options extends ServeOptions, AnswerOptions, MeetOptions {
   /** Relays to be reachable through. */
   circuit?: string[]
   /** The largest message that is taken, in bytes. */
@@ -33,12 +34,14 @@ export default async function* listen(options: Options, signal: AbortSignal): As
   // with a relay alone this is a peer that nobody can dial, as one behind a NAT
   const addrs = options.circuit != null && !named ? [] : listenAddrs(options)
   const relays = options.circuit == null ? [] : await readTargets(options.circuit)
+  const meeting = await prepareMeeting(options)
   const [{ ping }, { echo }] = await Promise.all([import('@libp2p/ping'), import('@libp2p/echo')])
   const queue = createQueue<Said>()
   await using inbox = options.recv == null ? null : await openInbox(inboxOptions(options, options.recv, queue.push))
   await using node = await openNode({
     ...options,
-    services: { ping: ping(), echo: echo({ runOnLimitedConnection: true }) },
+    ...meeting.nodeOptions,
+    services: { ...meeting.nodeOptions.services, ping: ping(), echo: echo({ runOnLimitedConnection: true }) },
     mayConnect: () => queue.size < MAX_WAITING
   })
   yield { type: 'run.start', peer_id: node.peerId }
@@ -73,7 +76,9 @@ export default async function* listen(options: Options, signal: AbortSignal): As
       throw error instanceof Failure ? unserved(error) : error
     }
   }
-  const connections = yield* whileKept(node, held, dialing, serve(node, queue, options, end))
+  await using _ = await openAnswerer(node, meeting)
+  const serving = whileMeeting(node, meeting, serve(node, queue, options, end))
+  const connections = yield* whileKept(node, held, dialing, serving)
   yield* endNode(node, queue)
   yield { type: 'run.summary', ok: !broken, connections }
 }

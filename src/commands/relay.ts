@@ -1,11 +1,12 @@
 import { accessOf } from '../access.ts'
 import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
+import { type MeetOptions, openAnswerer, prepareMeeting, whileMeeting } from '../meet.ts'
 import { openNode } from '../node.ts'
 import { relayServer } from '../protocols/hop.ts'
 import { endNode, listenAddrs, listenOnAll, MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
 
-export interface Options extends ServeOptions {
+export interface Options extends ServeOptions, MeetOptions {
   maxReservations: number
   /** In ms. */
   ttl: number
@@ -28,6 +29,7 @@ const TRAFFIC_MS = 1000
 export default async function* relay(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   const addrs = listenAddrs(options)
   const mayUse = accessOf(options)
+  const meeting = await prepareMeeting(options)
   const { ping } = await import('@libp2p/ping')
   const queue = createQueue<Said>()
   const server = relayServer({
@@ -44,13 +46,15 @@ export default async function* relay(options: Options, signal: AbortSignal): Asy
   })
   await using node = await openNode({
     ...options,
-    services: { ping: ping(), relay: server },
+    ...meeting.nodeOptions,
+    services: { ...meeting.nodeOptions.services, ping: ping(), relay: server },
     mayConnect: () => queue.size < MAX_WAITING,
     maxConnections: 1024
   })
   yield { type: 'run.start', peer_id: node.peerId }
   await listenOnAll(node, addrs, options)
-  const connections = yield* serve(node, queue, options, signal)
+  await using _ = await openAnswerer(node, meeting)
+  const connections = yield* whileMeeting(node, meeting, serve(node, queue, options, signal))
   yield* endNode(node, queue)
   yield { type: 'run.summary', ok: true, connections }
 }

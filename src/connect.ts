@@ -26,6 +26,12 @@ export interface DialOptions {
   transport?: string[] | undefined
   /** A DNS server to ask, `host[:port]`. */
   dns?: string | undefined
+  /** Where a peer ID without an address is looked up. */
+  relay?: string | undefined
+  mdns?: boolean | undefined
+  bootstrap?: string[] | undefined
+  dht?: boolean | undefined
+  dhtProtocol?: string | undefined
 }
 
 /** A connection that was made, and how. */
@@ -48,7 +54,9 @@ export interface Attempt {
   failure: Failure | null
 }
 
-type DialEvent = Event<'dial.resolve' | 'dial.attempt' | 'connection.open' | 'peer.identify' | 'dial.protocol'>
+type DialEvent = Event<
+  'dial.resolve' | 'source.end' | 'dial.attempt' | 'connection.open' | 'peer.identify' | 'dial.protocol'
+>
 
 /**
  * Dials the addresses of one target, one after another in the order given, until one works; no other address of the

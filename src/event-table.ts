@@ -104,7 +104,10 @@ export const events = {
       signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]' }]
     }
   ],
-  'dial.resolve': ['a name in an address was looked up', { addr: 'string', addrs: 'string[]', ms: 'number' }],
+  'dial.resolve': [
+    'a name in an address was looked up; or, with its source, a peer ID that has no address',
+    { addr: 'string', addrs: 'string[]', ms: 'number', 'source?': 'string' }
+  ],
   'dial.attempt': [
     'one address was dialed, from a standing start to identify',
     {

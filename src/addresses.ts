@@ -1,15 +1,44 @@
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { peerIdOf } from './addr.ts'
 import type { DialOptions } from './connect.ts'
+import { Failure } from './errors.ts'
 import type { Event } from './events.ts'
 import { resolveAddr } from './resolve.ts'
 import type { Target } from './targets.ts'
 
-/** The addresses that a target stands for, and how long it took to look them up: null where there was no name. */
+interface Addresses {
+  addrs: Multiaddr[]
+  /** Null where there was nothing to look up. */
+  resolveMs: number | null
+}
+
+/** The addresses that a target stands for: of its names, or, for a bare peer ID, what the named sources know. */
 export async function* lookUp(
+  target: Pick<Target, 'text' | 'addr'>,
+  options: DialOptions,
+  signal: AbortSignal
+): AsyncGenerator<Event<'dial.resolve' | 'source.end'>, Addresses> {
+  if (!isBare(target.addr)) return yield* resolveNames(target, options, signal)
+  const startedAt = performance.now()
+  const { findPeer } = await import('./find.ts')
+  const found = yield* findPeer({ text: target.text, peerId: peerIdOf(target.addr)! }, options, signal)
+  const addrs: Multiaddr[] = []
+  for (const addr of found) {
+    try {
+      addrs.push(...(yield* resolveNames({ ...target, addr }, options, signal)).addrs)
+    } catch (error) {
+      // one of several, which somebody else said
+      if (!(error instanceof Failure) || (addrs.length === 0 && addr === found.at(-1))) throw error
+    }
+  }
+  return { addrs, resolveMs: performance.now() - startedAt }
+}
+
+async function* resolveNames(
   target: Pick<Target, 'text' | 'addr'>,
   { ipv4, ipv6, dns, timeout: timeoutMs }: DialOptions,
   signal: AbortSignal
-): AsyncGenerator<Event<'dial.resolve'>, { addrs: Multiaddr[]; resolveMs: number | null }> {
+): AsyncGenerator<Event<'dial.resolve'>, Addresses> {
   const startedAt = performance.now()
   const family = ipv4 === ipv6 ? undefined : ipv4 === true ? 4 : 6
   const lookups = resolveAddr(target.addr, { dns, family, timeoutMs }, signal)
@@ -20,4 +49,10 @@ export async function* lookUp(
     yield { ...step.value, target: target.text }
     resolveMs = performance.now() - startedAt
   }
+}
+
+/** `/p2p/ID` and nothing else: who, not where. */
+function isBare(addr: Multiaddr): boolean {
+  const components = addr.getComponents()
+  return components.length === 1 && components[0]!.name === 'p2p'
 }

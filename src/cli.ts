@@ -6,7 +6,19 @@ import { declareDial } from './cli/dial.ts'
 import { declareDoctor } from './cli/doctor.ts'
 import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
-import { choosing, common, dialing, examples, ownFirst, serving, stunOption, TARGET } from './cli/options.ts'
+import { peersCommand } from './cli/peers.ts'
+import {
+  choosing,
+  common,
+  dialing,
+  examples,
+  meeting,
+  ownFirst,
+  seeking,
+  serving,
+  stunOption,
+  TARGET
+} from './cli/options.ts'
 import { count, duration, interval, percent, size, words } from './cli/parse.ts'
 import { pubsubCommands } from './cli/pubsub.ts'
 import { relayCommand } from './cli/relay.ts'
@@ -51,7 +63,7 @@ function table(): Command {
   add('dial', 'connect to a peer, and show each phase and what identify says', declareDial)
 
   add('ping', 'measure the round trip to a peer, until ^C or for --count', command =>
-    common(choosing(dialing(command)))
+    common(seeking(choosing(dialing(command))))
       .argument('<target...>', TARGET)
       .description('Measure the round trip to a peer on one stream of /ipfs/ping/1.0.0, in microseconds.')
       .option('-c, --count <n>', 'stop after this many pings', count)
@@ -94,7 +106,7 @@ function table(): Command {
   )
 
   add('send', 'send a message or files to a peer that listens, and wait until it has them', command =>
-    common(choosing(dialing(command)))
+    common(seeking(choosing(dialing(command))))
       .argument('<target>', TARGET)
       .argument('[text]', 'the message, or - to read it from stdin')
       .description(
@@ -126,7 +138,7 @@ function table(): Command {
   )
 
   add('listen', 'be a peer to test against: answers ping, identify, echo, messages and files', command =>
-    common(serving(command))
+    common(meeting(serving(command)))
       .description('Listen for peers, print the addresses to dial and show who comes and what they send, until ^C.')
       .option('--circuit <relay...>', 'be reachable through these relays')
       .option('--webrtc', 'with --circuit: dialable over WebRTC too, which is direct in the end')
@@ -164,6 +176,7 @@ function table(): Command {
         examples(
           'listen',
           'listen --tcp 4001 --ws 4002',
+          'listen --mdns',
           'listen -l /ip4/127.0.0.1/tcp/4001 --ready-file ready.json --for 60s',
           'listen --webrtc --circuit /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...',
           'listen --tcp 4001 --recv inbox --max-file 2GiB --max-total 20GiB',
@@ -181,40 +194,7 @@ function table(): Command {
 
   add('relay', 'run a circuit relay v2 server; relay check and relay reserve look at those of others', relayCommand)
 
-  add('peers', 'show the peers that a node sees, and where it knows each from', command =>
-    common(dialing(command))
-      .description('Ask every source that is named for peers, and show each with its addresses and its agent.')
-      .option('--bootstrap <addr...>', 'dial these peers')
-      .addOption(
-        new Option('--for <dur>', 'how long to look; 10s where a source may always give more').argParser(duration)
-      )
-      .option('--min <n>', 'end as soon as this many are seen, and fail if there are fewer', count)
-      .option('--watch', 'keep looking, and show who comes, changes and goes, until ^C')
-      .option('--dial', 'measure the round trip to each peer')
-      .option('--protocol <id...>', 'only peers that speak these protocols')
-      .addOption(
-        new Option('--sort <key>', 'show them at the end, in this order; rtt means --dial too').choices([
-          'rtt',
-          'peer',
-          'agent'
-        ])
-      )
-      .addHelpText(
-        'after',
-        examples(
-          'peers --bootstrap /dnsaddr/bootstrap.libp2p.io',
-          'peers --bootstrap @bootnodes.txt --sort rtt',
-          'peers --relay /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --watch'
-        )
-      )
-      .action(
-        runs(
-          () => import('./commands/peers.ts'),
-          () => import('./views/peers.ts'),
-          o => o.watch === true && o.for == null
-        )
-      )
-  )
+  add('peers', 'show the peers that a node sees, and where it knows each from', peersCommand)
 
   add('dht', 'ask a Kademlia DHT, or one node of it: who is where, who has what', dhtCommands)
 

@@ -33,6 +33,12 @@ export interface DialOptions extends Wanted {
   localPort?: number | undefined
   /** Any certificate of a wss server will do. */
   insecure?: boolean | undefined
+  /** Where a peer ID without an address is looked up. */
+  relay?: string | undefined
+  mdns?: boolean | undefined
+  bootstrap?: string[] | undefined
+  dht?: boolean | undefined
+  dhtProtocol?: string | undefined
 }
 
 /** A connection that was made, and how. */
@@ -58,7 +64,13 @@ export interface Attempt {
 }
 
 type DialEvent = Event<
-  'dial.resolve' | 'dial.attempt' | 'connection.open' | 'connection.upgrade' | 'peer.identify' | 'dial.protocol'
+  | 'dial.resolve'
+  | 'source.end'
+  | 'dial.attempt'
+  | 'connection.open'
+  | 'connection.upgrade'
+  | 'peer.identify'
+  | 'dial.protocol'
 >
 
 /**

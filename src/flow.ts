@@ -4,13 +4,17 @@ export interface Queue<T> {
   /** Resolves once the item has been taken and said, so that whoever waits for it does not outrun the reader. */
   push(item: T): Promise<void>
   readonly size: number
-  /** The items as they come, until the signal. What is waiting by then is still given. */
+  /** The items as they come, until the signal. What is waiting by then is still given; several readers share them. */
   items(signal: AbortSignal): AsyncGenerator<T, void>
 }
 
 export function createQueue<T>(): Queue<T> {
   const waiting: { item: T; taken: () => void }[] = []
-  let wake = (): void => {}
+  const readers = new Set<() => void>()
+  const wake = (): void => {
+    for (const resume of readers) resume()
+    readers.clear()
+  }
   return {
     push: item =>
       new Promise(taken => {
@@ -32,9 +36,7 @@ export function createQueue<T>(): Queue<T> {
           } else if (signal.aborted) {
             return
           } else {
-            await new Promise<void>(resolve => {
-              wake = resolve
-            })
+            await new Promise<void>(resume => readers.add(resume))
           }
         }
       } finally {

@@ -23,7 +23,8 @@ export type Components = CircuitRelayTransportComponents &
     connectionProtector?: ConnectionProtector
   }
 
-type Service = (components: Components) => unknown
+/** Makes one of the services of a node. */
+export type Service = (components: Components) => unknown
 
 interface Startable {
   start?(): Promise<void>
@@ -39,6 +40,8 @@ export interface NodeOptions extends TransportOptions, OfferOptions {
   services?: Record<string, Service> | undefined
   /** Asked before an inbound connection is upgraded. */
   mayConnect?: (() => boolean) | undefined
+  /** Asked before a service dials an address by itself; what a command dials it dials as it was told to. */
+  mayDial?: ((addr: Multiaddr) => boolean) | undefined
   maxConnections?: number | undefined
 }
 
@@ -79,7 +82,10 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     ...(swarmKey != null && { connectionProtector: await loadProtector(swarmKey) }),
     // it pings every 10 s and aborts the connection when that fails: it would falsify what we measure
     connectionMonitor: { enabled: false },
-    connectionGater: { denyInboundConnection: () => options.mayConnect?.() === false },
+    connectionGater: {
+      denyInboundConnection: () => options.mayConnect?.() === false,
+      denyDialMultiaddr: addr => options.mayDial?.(addr) === false
+    },
     connectionManager: {
       maxConnections: options.maxConnections ?? 300,
       // with the 10 that libp2p allows, a handful of silent sockets lock everybody else out

@@ -9,8 +9,10 @@ export interface Sight {
   source?: string
   /** Where it was met. */
   addr?: string
+  /** Where the source says that it is, in place of what it said before. */
+  addrs?: string[]
   identity?: Identity | null
-  /** Whether the connection is still there. */
+  /** Whether there is a connection to it; as before where it is not said. */
   connected?: boolean
   /** Null where nothing came back; undefined where nobody asked. */
   rttMs?: number | null | undefined
@@ -21,7 +23,8 @@ type Peer = Event<'peer.add'>
 /** Who was seen, and where each is known from; says who joins, changes and leaves. */
 export interface Roster {
   see(peerId: string, sight: Sight): Generator<Said>
-  forget(peerId: string): Generator<Said>
+  /** Some sources know it no longer; it is gone when none is left. */
+  lose(peerId: string, sources: string[], connected?: boolean): Generator<Said>
   has(peerId: string | undefined): boolean
   /** Of all, or those that one source gave. */
   count(source?: string): number
@@ -32,36 +35,53 @@ export interface Roster {
 export function createRoster(protocols: string[], counted: (count: number) => void): Roster {
   const all = new Map<string, Peer>()
   const shown = new Map<string, Peer>()
-  const met = new Map<string, string[]>()
+  const places = new Map<string, Map<string, string[]>>()
   const given = new Map<string, Set<string>>()
+  const show = function* (peer: Peer): Generator<Said> {
+    const before = shown.get(peer.peer_id)
+    shown.set(peer.peer_id, peer)
+    if (before == null) yield peer
+    else if (JSON.stringify(before) !== JSON.stringify(peer)) yield { ...peer, type: 'peer.change' }
+  }
+  const place = (peerId: string, { source = '', addr, addrs }: Sight): void => {
+    const known = places.get(peerId) ?? new Map<string, string[]>()
+    const before = addrs ?? known.get(source) ?? []
+    known.set(source, addr == null ? before : [...before, addr])
+    places.set(peerId, known)
+  }
   const fits = (peer: Peer): boolean => protocols.every(protocol => peer.protocols?.includes(protocol))
   return {
     *see(peerId, sight) {
       const known = all.get(peerId)
       // it has left while it was asked
       if (known == null && sight.source == null) return
-      if (sight.addr != null) met.set(peerId, unique([...(met.get(peerId) ?? []), sight.addr]))
-      const peer = merged(peerId, known, sight, met.get(peerId) ?? [])
+      place(peerId, sight)
+      const peer = merged(peerId, known, sight, [...places.get(peerId)!.values()].flat())
       all.set(peerId, peer)
-      const before = shown.get(peerId)
       if (fits(peer)) {
-        shown.set(peerId, peer)
         for (const source of peer.sources) given.set(source, (given.get(source) ?? new Set()).add(peerId))
-        if (before == null) yield peer
-        else if (JSON.stringify(before) !== JSON.stringify(peer)) yield { ...peer, type: 'peer.change' }
-      } else if (before != null) {
+        yield* show(peer)
+      } else if (shown.has(peerId)) {
         shown.delete(peerId)
         yield { ...peer, type: 'peer.remove' }
       }
       counted(shown.size)
     },
-    *forget(peerId) {
-      all.delete(peerId)
-      met.delete(peerId)
-      const known = shown.get(peerId)
+    *lose(peerId, sources, connected) {
+      const known = all.get(peerId)
       if (known == null) return
-      shown.delete(peerId)
-      yield { ...known, type: 'peer.remove', connected: false }
+      const left = known.sources.filter(source => !sources.includes(source))
+      const peer = { ...known, sources: left, ...(connected != null && { connected }) }
+      for (const source of sources) places.get(peerId)?.delete(source)
+      if (left.length > 0) {
+        all.set(peerId, peer)
+        if (shown.has(peerId)) yield* show(peer)
+        return
+      }
+      all.delete(peerId)
+      places.delete(peerId)
+      // the last that was known of it
+      if (shown.delete(peerId)) yield { ...peer, sources: known.sources, type: 'peer.remove' }
     },
     has: peerId => peerId != null && all.has(peerId),
     count: source => (source == null ? shown.size : (given.get(source)?.size ?? 0)),
@@ -70,7 +90,7 @@ export function createRoster(protocols: string[], counted: (count: number) => vo
 }
 
 function merged(peerId: string, known: Peer | undefined, sight: Sight, met: string[]): Peer {
-  const { source, identity, connected = true, rttMs } = sight
+  const { source, identity, connected = known?.connected ?? false, rttMs } = sight
   const rtt = rttMs === undefined ? known?.rtt_ms : rttMs
   // what it announced before is over once it announces something else
   const announced = identity?.listen_addrs ?? known?.addrs ?? []
@@ -78,13 +98,18 @@ function merged(peerId: string, known: Peer | undefined, sight: Sight, met: stri
   return {
     type: 'peer.add',
     peer_id: peerId,
-    addrs: unique([...met, ...announced]),
+    addrs: unique([...met, ...announced].map(addr => withId(addr, peerId))),
     sources: unique([...(known?.sources ?? []), ...(source == null ? [] : [source])]),
     connected,
     ...(rtt !== undefined && { rtt_ms: rtt }),
     agent_version: identity?.agent_version ?? known?.agent_version ?? null,
     ...(speaks !== undefined && { protocols: speaks })
   }
+}
+
+/** So that the same address, met with and announced without the peer ID, is one, and can be pasted. */
+function withId(addr: string, peerId: string): string {
+  return addr.endsWith(`/p2p/${peerId}`) ? addr : `${addr}/p2p/${peerId}`
 }
 
 function unique(texts: string[]): string[] {

@@ -17,7 +17,11 @@ export interface Target {
 }
 
 export interface TargetOptions {
+  /** Where a peer ID without an address may be looked up; one of these has to be named for it. */
   relay?: string | undefined
+  mdns?: boolean | undefined
+  bootstrap?: string[] | undefined
+  dht?: boolean | undefined
   requirePeerId?: boolean | undefined
 }
 
@@ -55,13 +59,22 @@ async function readLines(path: string): Promise<string> {
 function toTarget(text: string, options: TargetOptions): Target {
   const { addr, peerId } = parseTarget(text)
   if (addr == null) {
-    if (options.relay == null) {
+    const { relay, mdns, bootstrap, dht } = options
+    if (dht === true && bootstrap == null) {
+      throw new Failure('invalid_option', '--dht has nowhere to start', {
+        hint: 'add --bootstrap ADDR, a peer of that DHT'
+      })
+    }
+    if (relay == null && mdns !== true && bootstrap == null) {
       throw new Failure('invalid_option', `${safe(text)} is a peer ID without an address, and no source is named`, {
-        hint: 'give a multiaddr, or --relay ADDR to reach the peer through a relay',
+        hint: 'give a multiaddr, or say where to look it up: --mdns, --bootstrap ADDR, --dht with it, or --relay ADDR',
         target: text
       })
     }
-    return { text, addr: multiaddr(`${parseAddr(options.relay)}/p2p-circuit/p2p/${peerId}`), peerId }
+    const isSought = mdns === true || bootstrap != null
+    // with a relay alone there is nothing to look up
+    const addr = isSought ? `/p2p/${peerId}` : `${parseAddr(relay!)}/p2p-circuit/p2p/${peerId}`
+    return { text, addr: multiaddr(addr), peerId }
   }
   if (peerId == null && options.requirePeerId === true) {
     throw new Failure('invalid_multiaddr', `${safe(text)} has no /p2p/PEER-ID, and --require-peer-id wants one`, {

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { describe, test } from 'node:test'
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
+import { gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
 import { mplex } from '@libp2p/mplex'
 import { generateKeyPair } from '@libp2p/crypto/keys'
@@ -14,6 +15,7 @@ import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { quic } from '@chainsafe/libp2p-quic'
 import { webSockets } from '@libp2p/websockets'
+import { pubsubPeerDiscovery } from '@libp2p/pubsub-peer-discovery'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
@@ -22,6 +24,7 @@ import { MAX_MESSAGE_BYTES } from '../src/gossip.ts'
 import { dhtNode } from './helpers/dht-network.ts'
 import { reader, writer } from 'protons-runtime'
 import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
+import { announcingNode } from './helpers/meeting-nodes.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { closedPort, rawServer } from './helpers/raw-server.ts'
 import { hop, RESERVE, startRelay } from './helpers/relay.ts'
@@ -256,6 +259,21 @@ describe('@libp2p/ping 3.1', patient, () => {
     for (let count = 0; count < 3; count++) {
       assert.ok(Number.isInteger(await node.services.ping.ping(multiaddr(addrOf(peer)))))
     }
+  })
+})
+
+describe('@libp2p/pubsub-peer-discovery 12.0', patient, () => {
+  test('it hears nobody when it only listens (src/sources/pubsub.ts)', async () => {
+    await using announcing = await announcingNode()
+    const services = { pubsub: gossipsub(), discovery: pubsubPeerDiscovery({ listenOnly: true }) }
+    await using node = await dialer({ services: services as never })
+    const { pubsub, discovery } = node.services as unknown as Record<string, EventTarget>
+    let heard = 0
+    discovery!.addEventListener('peer', () => heard++)
+    const message = once(pubsub!, 'message')
+    await node.dial(multiaddr(addrOf(announcing)))
+    await message
+    assert.equal(heard, 0)
   })
 })
 

@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runs } from './calls.ts'
 import { transportNames } from '../transports.ts'
-import { choosing, common, dialing, examples, TARGET } from './options.ts'
+import { choosing, common, dialing, examples, seeking, TARGET } from './options.ts'
 import { count, duration, port, words } from './parse.ts'
 
 /** The row of `dial` in the command table. */
 export function declareDial(command: Command): Command {
-  return common(choosing(dialing(command)))
+  return common(seeking(choosing(dialing(command))))
     .argument('[target...]', TARGET)
     .description('Connect to a peer by the address given and no other; show the time of each phase, then who answered.')
     .option('--upgrade', 'make a connection through a relay a direct one, over WebRTC, and compare the two')

@@ -91,6 +91,8 @@ ${rows.join('\n')}
   RELAY/p2p-circuit/p2p/12D3KooW...         through a relay, where RELAY is its address with its /p2p
   RELAY/p2p-circuit/webrtc/p2p/12D3KooW...  agreed on through a relay, then direct over WebRTC
   12D3KooW... --relay RELAY                 the same in short
+  12D3KooW... --mdns                        a peer ID alone, looked up in the local network; or --bootstrap ADDR,
+                                            which asks these peers, and --dht, which walks on from them
   @bootnodes.txt                            one target a line, # starts a comment
   -                                         the same from stdin
 

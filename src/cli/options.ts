@@ -80,6 +80,27 @@ export function stunOption(): Option {
   ).argParser(stunUrls)
 }
 
+/** What every command takes that looks up a peer ID without an address. */
+export function seeking(command: Command): Command {
+  return command
+    .optionsGroup('Finding a peer ID that has no address:')
+    .option('--mdns', 'ask the local network')
+    .option('--bootstrap <addr...>', 'ask these peers, and the DHT that they keep')
+    .option('--dht', 'walk through the DHT, from the --bootstrap peers on')
+    .option('--dht-protocol <id>', 'the protocol of that DHT (default: /ipfs/kad/1.0.0)')
+}
+
+/** What every command takes that can be found by others. */
+export function meeting(command: Command, pubsub = 'announce itself on these topics'): Command {
+  return command
+    .optionsGroup('Being found:')
+    .option('--mdns', 'answer the local network')
+    .option('--bootstrap <addr...>', 'connect to these peers, and again when a connection is lost')
+    .option('--dht', 'take part in the DHT of the --bootstrap peers as a server')
+    .option('--dht-protocol <id>', 'the protocol of that DHT (default: /ipfs/kad/1.0.0)')
+    .option('--pubsub [topic...]', `${pubsub} (default: _peer-discovery._p2p._pubsub)`)
+}
+
 /** What every command that listens takes. */
 export function serving(command: Command): Command {
   return listening(command)

@@ -1,11 +1,13 @@
 import { type Command, Option } from 'commander'
 import { runs } from './calls.ts'
-import { common, dialing, examples, serving } from './options.ts'
+import { common, dialing, examples, meeting, serving } from './options.ts'
 import { count, duration, size } from './parse.ts'
+
+const FORWARDS = 'forward these topics, and announce itself on those of peer discovery'
 
 /** `relay`, which serves, and what it can do with the relay of somebody else. */
 export function relayCommand(relay: Command): void {
-  common(serving(relay.enablePositionalOptions()))
+  common(meeting(serving(relay.enablePositionalOptions()), FORWARDS))
     .description('Let peers that nobody can dial be reached through this one (circuit relay v2), until ^C.')
     .option('--max-reservations <n>', 'peers that may be reachable at once', count, 128)
     .option('--max-reservations-per-ip <n>', 'of them, from one IPv4 address or IPv6 /56', count, 8)
@@ -24,7 +26,6 @@ export function relayCommand(relay: Command): void {
     .addOption(
       new Option('--limit-data <size>', 'how much they may send each way').default(1 << 17, '128KiB').argParser(size)
     )
-    .option('--pubsub [topic...]', 'forward messages of these gossipsub topics; peer discovery if none is named')
     .option('--no-limits', 'let them talk and send for as long as they like')
     .addHelpText(
       'after',

@@ -4,6 +4,7 @@ import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
 import { type InboxOptions, openInbox } from '../inbox.ts'
+import { type MeetOptions, openAnswerer, prepareMeeting, whileMeeting } from '../meet.ts'
 import { openNode } from '../node.ts'
 import { contentOf } from '../payload.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
@@ -12,7 +13,7 @@ import { endNode, listenAddrs, listenOnAll, MAX_WAITING, namesAddrs, type ServeO
 import { readTargets } from '../targets.ts'
 import { listenOverWebrtc } from '../webrtc.ts'
 
-export interface Options extends ServeOptions, AnswerOptions {
+export interface Options extends ServeOptions, AnswerOptions, MeetOptions {
   /** Relays to be reachable through. */
   circuit?: string[]
   /** And be dialable over WebRTC through them. */
@@ -46,12 +47,14 @@ export default async function* listen(options: Options, signal: AbortSignal): As
   // to be punched it needs a port that the caller can dial
   const addrs = hidden ? (options.punch === true ? listenAddrs({ tcp: true }) : []) : listenAddrs(options)
   const relays = options.circuit == null ? [] : await readTargets(options.circuit)
+  const meeting = await prepareMeeting(options)
   const [{ ping }, { echo }] = await Promise.all([import('@libp2p/ping'), import('@libp2p/echo')])
   const queue = createQueue<Said>()
   await using inbox = options.recv == null ? null : await openInbox(inboxOptions(options, options.recv, queue.push))
   await using node = await openNode({
     ...options,
-    services: { ping: ping(), echo: echo({ runOnLimitedConnection: true }) },
+    ...meeting.nodeOptions,
+    services: { ...meeting.nodeOptions.services, ping: ping(), echo: echo({ runOnLimitedConnection: true }) },
     mayConnect: () => queue.size < MAX_WAITING
   })
   yield { type: 'run.start', peer_id: node.peerId }
@@ -92,7 +95,9 @@ export default async function* listen(options: Options, signal: AbortSignal): As
     options.punch === true
       ? (await import('../punch-listener.ts')).puncherFor(node, options, event => void queue.push(event), end)
       : undefined
-  const connections = yield* whileKept(node, held, dialing, serve(node, queue, options, end, { onIdentify }))
+  await using _ = await openAnswerer(node, meeting)
+  const serving = whileMeeting(node, meeting, serve(node, queue, options, end, { onIdentify }))
+  const connections = yield* whileKept(node, held, dialing, serving)
   over.abort()
   yield* endNode(node, queue)
   yield { type: 'run.summary', ok: !broken, connections }

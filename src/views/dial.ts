@@ -22,10 +22,13 @@ export default viewOf(screen => {
   let upgraded = false
   return {
     'run.start': () => status('dialing'),
-    'dial.resolve': ({ addr, addrs, ms }) => {
-      if (!quiet)
-        err.line(err.chalk.dim(`resolved ${safe(addr)} to ${plural(addrs.length, 'address')} in ${duration(ms)}`))
+    'dial.resolve': ({ addr, addrs, ms, source }) => {
+      const what = source == null ? `resolved ${safe(addr)} to` : `found by ${safe(source)} at`
+      if (!quiet) err.line(err.chalk.dim(`${what} ${plural(addrs.length, 'address')} in ${duration(ms)}`))
       if (verbose) for (const one of addrs) err.line(err.chalk.dim(`  ${safe(one)}`))
+    },
+    'source.end': ({ source, message }) => {
+      if (verbose) err.line(err.chalk.dim(`${safe(source)}: ${message}`))
     },
     'dial.attempt': event => {
       if (event.scope != null) {

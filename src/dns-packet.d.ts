@@ -1,12 +1,13 @@
-// the part of dns-packet that the test server uses; the package has no types
+// the part of dns-packet that is used here; the package has no types
 declare module 'dns-packet' {
   interface Question {
     name: string
     type: string
   }
   interface Answer extends Question {
-    ttl: number
-    data: string | string[]
+    ttl?: number
+    /** Of a TXT record that was decoded, its strings as bytes. */
+    data: string | Uint8Array | (string | Uint8Array)[]
   }
   interface Packet {
     type?: 'query' | 'response'
@@ -14,8 +15,10 @@ declare module 'dns-packet' {
     flags?: number
     questions?: Question[]
     answers?: Answer[]
+    additionals?: Answer[]
   }
   export function decode(bytes: Uint8Array): Packet
   export function encode(packet: Packet): Uint8Array
   export const RECURSION_AVAILABLE: number
+  export const AUTHORITATIVE_ANSWER: number
 }

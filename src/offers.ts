@@ -16,5 +16,5 @@ export interface OfferOptions {
 }
 
 export const defaultSecurity: SecurityName[] = ['noise', 'tls']
-/** Not mplex: it has no flow control, and is deprecated (https://github.com/libp2p/specs/tree/master/mplex). */
-export const defaultMuxers: MuxerName[] = ['yamux']
+/** mplex has no flow control and is deprecated, yet js-libp2p's first guide has nothing else: it comes last. */
+export const defaultMuxers: MuxerName[] = ['yamux', 'mplex']

@@ -34,10 +34,9 @@ function networked(command: Command): Command {
       )
     )
     .addOption(
-      new Option(
-        '--muxer <list>',
-        'likewise: yamux, mplex (default: yamux); QUIC and WebRTC bring their own'
-      ).argParser(words(...muxerNames))
+      new Option('--muxer <list>', 'likewise: yamux, mplex (default: both); QUIC and WebRTC bring their own').argParser(
+        words(...muxerNames)
+      )
     )
     .addOption(new Option('-w, --deadline <dur>', 'end the whole run after this long').argParser(duration))
 }

@@ -17,7 +17,8 @@ const MOST_UNREAD = 1 << 20
 /**
  * mplex has no flow control: whoever sends faster than the other side reads loses the stream, at 4 MiB. So a stream that
  * nobody reads holds the whole connection back, and TCP its peer; the streams beside it wait for it. New streams are
- * made no faster than 5 a second: one more is dropped by the other side, without a word (@libp2p/mplex 12.0).
+ * made no faster than 4 a second: the sixth in a second by the clock of the other side is dropped there, without a word
+ * (@libp2p/mplex 12.0).
  */
 export function heldBack(factory: StreamMuxerFactory): StreamMuxerFactory {
   const create = factory.createStreamMuxer.bind(factory)
@@ -67,7 +68,7 @@ function holdBack(muxer: Muxer, connection: MessageStream): void {
   }
 }
 
-const STREAMS_A_SECOND = 5
+const STREAMS_A_SECOND = 4
 
 function paceStreams(muxer: StreamMuxer): void {
   const createStream = muxer.createStream.bind(muxer)

@@ -13,7 +13,7 @@ const STREAM_WINDOW = 1 << 20
 const NEW_STREAMS = 1000
 
 const encrypters: Record<SecurityName, { protocol: string; load(): Promise<EncrypterFactory> }> = {
-  noise: { protocol: '/noise', load: async () => (await import('@chainsafe/libp2p-noise')).noise() },
+  noise: { protocol: '/noise', load: async () => inOurOrder((await import('@chainsafe/libp2p-noise')).noise()) },
   tls: { protocol: '/tls/1.0.0', load: async () => (await import('@libp2p/tls')).tls() }
 }
 
@@ -25,6 +25,27 @@ const muxers: Record<MuxerName, () => Promise<MuxerFactory>> = {
   mplex: async () => {
     const [{ mplex }, { heldBack }] = await Promise.all([import('@libp2p/mplex'), import('./mplex.ts')])
     return () => heldBack(mplex({ disconnectThreshold: NEW_STREAMS })())
+  }
+}
+
+/** What @chainsafe/libp2p-noise 17.0 has inside. */
+interface Noise extends ConnectionEncrypter {
+  getStreamMuxer(theirs: string[] | undefined): StreamMuxerFactory | undefined
+}
+
+/**
+ * Takes the first muxer of ours that the other side has too. Noise of js-libp2p takes the first of theirs, and so do
+ * they: with the same two in another order, each side then speaks another one (17.0).
+ */
+function inOurOrder(create: EncrypterFactory): EncrypterFactory {
+  return components => {
+    const noise = create(components) as Noise
+    const getStreamMuxer = noise.getStreamMuxer.bind(noise)
+    noise.getStreamMuxer = theirs => {
+      const ours = [...components.upgrader.getStreamMuxers()]
+      return ours.find(([protocol]) => theirs?.includes(protocol))?.[1] ?? getStreamMuxer(theirs)
+    }
+    return noise
   }
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { root } from './helpers/cli.ts'
-import { type Bench, openBench, pairs, rows } from './helpers/matrix.ts'
+import { type Bench, openBench, pairsOf, rows } from './helpers/matrix.ts'
 
 let bench: Bench
 before(async () => {
@@ -16,7 +16,7 @@ describe('p2pctl and js-libp2p meet', { timeout: 200_000, concurrency: 2 }, () =
     const name = [row.transport, row.security, row.muxer].filter(part => part != null).join(', ')
     test(`over ${name}`, async () => {
       const cells = await bench.cells(row)
-      assert.deepEqual(cells, Object.fromEntries(pairs.map(pair => [pair, 'yes'])))
+      for (const pair of pairsOf(row)) assert.equal(cells[pair], 'yes', pair)
     })
   }
 })

@@ -226,7 +226,7 @@ describe('dial --punch', patient, () => {
     await using peer = await plainNode()
     const direct = peer.getMultiaddrs()[0]!.toString()
     assert.equal(one(await start(direct).done, 'error').code, 'invalid_option')
-    assert.match((await failureOf(start(direct, { each: true }).done)).message, /--punch begins with one relayed/)
+    assert.match((await failureOf(start(direct, { each: true }).done)).message, /--punch is for one connection/)
     assert.match((await failureOf(start(direct, { punch: false, punchPort: 1 }).done)).message, /needs --punch/)
   })
 

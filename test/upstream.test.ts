@@ -8,6 +8,7 @@ import { describe, test } from 'node:test'
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
+import { yamux } from '@chainsafe/libp2p-yamux'
 import { mplex } from '@libp2p/mplex'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { type KadDHTInit, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht'
@@ -149,6 +150,15 @@ describe('@libp2p/tls 3.1', patient, () => {
     const error = await errorOf(node.dial(multiaddr(addrOf(peer).replace(/[^/]+$/, OTHER))))
     assert.equal(error.message, 'Unexpected Peer')
   })
+})
+
+test('over noise 17.0 each side takes the first muxer of the other (src/security.ts)', patient, async () => {
+  await using peer = await plainNode({ libp2p: { streamMuxers: [yamux(), mplex()] } })
+  await using node = await dialer({ libp2p: { streamMuxers: [mplex(), yamux()] } })
+  const opened = once(events(peer), 'connection:open')
+  const { multiplexer } = await node.dial(multiaddr(addrOf(peer)))
+  const [{ detail }] = await opened
+  assert.deepEqual([multiplexer, detail.multiplexer], ['/yamux/1.0.0', '/mplex/6.7.0'])
 })
 
 describe('@libp2p/mplex 12.0', patient, () => {

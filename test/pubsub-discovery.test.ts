@@ -15,7 +15,7 @@ import { dialable, type Found } from '../src/sources/source.ts'
 import { begin, collect, failureOf, one, only } from './helpers/collect.ts'
 import { dhtNode, knows } from './helpers/dht-network.ts'
 import { noLab, openLab } from './helpers/lab.ts'
-import { announcingNode } from './helpers/meeting-nodes.ts'
+import { announcingNode, hears } from './helpers/meeting-nodes.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { rawServer } from './helpers/raw-server.ts'
 import { topicNode } from './helpers/topics.ts'
@@ -185,12 +185,9 @@ test('gossipsub and pubsub-peer-discovery of js-libp2p hear p2pctl at once, not 
   // its own announcements are an hour apart, so that what is dialed was heard
   const services = { pubsub: gossipsub(), discovery: pubsubPeerDiscovery({ interval: 3_600_000 }) }
   await using node = await plainNode({ services: services as never })
-  const { discovery } = node.services as unknown as { discovery: EventTarget }
-  const heard = new Promise<string>(resolve =>
-    discovery.addEventListener('peer', event => resolve((event as CustomEvent).detail.id.toString()))
-  )
   await using running = subscribe({ discover: true, for: 8000 })
   const { addrs, peer_id } = await running.next('listen.ready')
+  const heard = hears(node, peer_id)
   await node.dial(multiaddr(addrs[0]!))
-  assert.equal(await Promise.race([heard, running.done.then(() => 'nobody in time')]), peer_id)
+  assert.deepEqual(await Promise.race([heard, running.done]), addrs)
 })

@@ -22,7 +22,7 @@ export function pubsubCommands(pubsub: Command): void {
         'pubsub sub news',
         'pubsub sub news --bootstrap /ip4/127.0.0.1/tcp/4001',
         'pubsub sub news --mdns',
-        'pubsub sub news --relay /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW... --discover',
+        'pubsub sub news --bootstrap @bootnodes.txt --discover',
         'pubsub sub news sport --tcp 4001 --count 10 --json'
       )
     )

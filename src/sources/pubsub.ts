@@ -1,6 +1,7 @@
 import type { PeerInfo } from '@libp2p/interface'
 import type { PubSubPeerDiscovery, PubSubPeerDiscoveryComponents } from '@libp2p/pubsub-peer-discovery'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { addrIn } from '../addr.ts'
 import { createQueue, merge, pause } from '../flow.ts'
 import type { Gossip } from '../gossip.ts'
 import type { Components, Node } from '../node.ts'
@@ -69,7 +70,7 @@ export function pubsubSource(topics: string[]): Source {
             const toldBy = farthest(node)
             if (toldBy == null) continue
             lastHeard.set(peerId, performance.now())
-            yield* tell({ peerId, addrs: multiaddrs, toldBy })
+            yield* tell({ peerId, addrs: multiaddrs.flatMap(addr => addrIn(addr.bytes)), toldBy })
           }
         }
         yield* merge([hearing(), leaving()])

@@ -85,6 +85,17 @@ export function peerIdOf(addr: Multiaddr): string | undefined {
   return last?.name === 'p2p' ? canonicalPeerId(last.value!) : undefined
 }
 
+/** The address that a peer sent, unless it is none. */
+export function addrIn(bytes: Uint8Array): Multiaddr[] {
+  try {
+    const addr = multiaddr(bytes)
+    // a name with a slash in it, which multiaddr 13 lets through, reads as another address or as none
+    return bytes.length > 0 && multiaddr(addr.toString()).equals(addr) ? [addr] : []
+  } catch {
+    return []
+  }
+}
+
 /** The address with the peer ID at its end; one that names its peer already stays as it is. */
 export function withPeerId(addr: Multiaddr, peerId: string): Multiaddr {
   return peerIdOf(addr) === undefined ? addr.encapsulate(`/p2p/${peerId}`) : addr

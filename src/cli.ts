@@ -8,11 +8,11 @@ import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { peersCommand } from './cli/peers.ts'
 import {
+  announcing,
   choosing,
   common,
   dialing,
   examples,
-  meeting,
   ownFirst,
   seeking,
   serving,
@@ -138,7 +138,7 @@ function table(): Command {
   )
 
   add('listen', 'be a peer to test against: answers ping, identify, echo, messages and files', command =>
-    common(meeting(serving(command)))
+    common(announcing(serving(command)))
       .description('Listen for peers, print the addresses to dial and show who comes and what they send, until ^C.')
       .option('--circuit <relay...>', 'be reachable through these relays')
       .option('--webrtc', 'with --circuit: dialable over WebRTC too, which is direct in the end')

@@ -14,6 +14,8 @@ export interface CrawlOptions extends DialOptions {
   dhtProtocol: string
   /** What each peer is asked for. */
   keysFor(peerId: string): Uint8Array[]
+  /** More peers are not followed. */
+  most?: number | undefined
 }
 
 /** A peer to begin with, and what it speaks as far as it said. */
@@ -41,7 +43,7 @@ interface Candidate extends Found {
 const AT_ONCE = 8
 /** For one peer, in ms. */
 const ASK_MS = 5000
-/** More are not followed, whatever strangers tell. */
+/** Unless told. */
 const MOST = 50_000
 
 export const newTally = (): Tally => ({ asked: 0, answered: 0, unreached: 0, mute: 0, others: new Set() })
@@ -76,7 +78,7 @@ export async function* crawl(
   let bug: unknown
 
   const learn = (found: Found, start?: Start): void => {
-    if (known.size >= MOST || known.has(found.peerId)) return
+    if (known.size >= (options.most ?? MOST) || known.has(found.peerId)) return
     known.add(found.peerId)
     waiting.push({ ...found, start })
     if (start == null) void told.push(found)

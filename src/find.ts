@@ -7,7 +7,7 @@ import { idBytes } from './dht-keys.ts'
 import { openWalk } from './dht-walk.ts'
 import { Failure } from './errors.ts'
 import type { Event } from './events.ts'
-import { createQueue, merge } from './flow.ts'
+import { createQueue, merge, resultOf } from './flow.ts'
 import { startLimit } from './limit.ts'
 import { type Node, openNode } from './node.ts'
 import { askKad } from './protocols/kad.ts'
@@ -188,8 +188,5 @@ async function openSeeker(options: DialOptions): Promise<Node> {
 
 /** Connects, and keeps to itself what came on the way. */
 async function reach(node: Node, target: Target, options: DialOptions, signal: AbortSignal) {
-  const dialing = connect(node, target, { ...options, transport: undefined, identified: true }, signal)
-  let step = await dialing.next()
-  while (step.done !== true) step = await dialing.next()
-  return step.value
+  return await resultOf(connect(node, target, { ...options, transport: undefined, identified: true }, signal))
 }

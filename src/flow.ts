@@ -103,6 +103,31 @@ export async function* merge<T>(
   }
 }
 
+/** Gives what a generator yields, with what others yield beside it until it ends; then what it returns. */
+export async function* alongside<T, R>(
+  main: AsyncGenerator<T, R>,
+  beside: (over: AbortSignal) => AsyncGenerator<T, unknown>[]
+): AsyncGenerator<T, R> {
+  const over = new AbortController()
+  let result: R
+  const untilEnd = async function* (): AsyncGenerator<T> {
+    try {
+      result = yield* main
+    } finally {
+      over.abort()
+    }
+  }
+  yield* merge([untilEnd(), ...beside(over.signal)])
+  return result!
+}
+
+/** What a generator returns, where nobody wants what it yields on the way. */
+export async function resultOf<R>(steps: AsyncGenerator<unknown, R>): Promise<R> {
+  let step = await steps.next()
+  while (step.done !== true) step = await steps.next()
+  return step.value
+}
+
 /** Resolves after `ms`, or as soon as the signal is aborted; true if the whole time has passed. */
 export function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   return new Promise(resolve => {

@@ -1,76 +1,145 @@
-/** Among the peers of a topic: those that were named, and whoever dials us. */
-import { connect, type DialOptions } from './connect.ts'
+/** Among the peers of a topic: those that were named, those that are found, and whoever dials us. */
+import { parseTarget } from './addr.ts'
+import type { DialOptions } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Said, Verdict } from './events.ts'
-import { merge, orAbort, pause, type Queue } from './flow.ts'
+import { merge, type Queue } from './flow.ts'
+import { createFoundDialer } from './found.ts'
+import { type GossipOptions, gossipOf, gossipService } from './gossip.ts'
+import { type Meeting, openAnswerer, openings, stayConnected } from './meet.ts'
 import type { Node } from './node.ts'
+import { createRoster } from './roster.ts'
 import { type Held, reserve, whileKept } from './reserve.ts'
-import { listenAddrs, listenOnAll, type ServeOptions, serve } from './serve.ts'
-import { failureEvent, readTargets, type Target, type TargetOptions, verdictOf } from './targets.ts'
+import { listenAddrs, listenOnAll, namesAddrs, type ServeOptions, serve } from './serve.ts'
+import { newStarts, type Starts } from './sources/bootstrap.ts'
+import { checkSources } from './sources/named.ts'
+import { topicsOf } from './sources/pubsub.ts'
+import type { Source } from './sources/source.ts'
+import { readList, readTargets, type Target, type TargetOptions, verdictOf } from './targets.ts'
 
 /** How peers are met. */
 export interface GatherOptions extends ServeOptions, DialOptions, TargetOptions {
+  /** Ask the local network, and answer it. */
+  mdns?: boolean
   /** Dial these. */
   bootstrap?: string[]
+  /** Walk through the DHT of these peers, and take part in it. */
+  dht?: boolean
+  /** Announce itself on these topics, and hear who does. */
+  discover?: string[] | true
 }
 
-/** Between two tries to get a peer back; it doubles. */
-const FIRST_WAIT_MS = 1000
-const LONGEST_WAIT_MS = 30_000
-
-/** Where to listen: where it was asked for, and everywhere when there is no other way to meet anybody. */
-export function gatherAddrs(options: GatherOptions): string[] {
-  return listens(options) || !dials(options) ? listenAddrs(options) : []
+/** What was named, read before there is a node. */
+export interface Gathering {
+  /** What the node has to be opened with. */
+  nodeOptions: Meeting['nodeOptions']
+  options: GatherOptions
+  targets: Target[]
+  relays: Target[]
+  starts: Starts
+  sources: Source[]
 }
+
+/** So many peers of a DHT are asked in one walk. */
+const MOST_WALKED = 64
+const GOSSIP = /^\/(meshsub|floodsub)\//
 
 /** Refuses a run that could meet nobody. */
 export function checkWay(options: GatherOptions): void {
-  if (listens(options) || dials(options)) return
+  if (namesAddrs(options) || dials(options)) return
   throw new Failure('invalid_option', 'no way to meet a peer is named', {
-    hint: 'give --bootstrap ADDR, --relay ADDR, or --tcp to be dialed'
+    hint: 'give --bootstrap ADDR, --relay ADDR, --mdns, or --tcp to be dialed'
   })
 }
 
-function listens({ listen, tcp, ws }: GatherOptions): boolean {
-  return listen != null || tcp != null || ws != null
+function dials({ bootstrap, relay, mdns }: GatherOptions): boolean {
+  return bootstrap != null || relay != null || mdns === true
 }
 
-function dials({ bootstrap, relay }: GatherOptions): boolean {
-  return bootstrap != null || relay != null
+/** Where to listen: where it was asked for; and everywhere when others are to find us, or there is no other way. */
+function gatherAddrs(options: GatherOptions): string[] {
+  const { mdns, dht, discover } = options
+  const isFound = mdns === true || dht === true || discover != null
+  return namesAddrs(options) || isFound || !dials(options) ? listenAddrs(options) : []
+}
+
+/** Reads the options. Throws Failure. */
+export async function prepareGathering(options: GatherOptions, gossip: GossipOptions = {}): Promise<Gathering> {
+  const { bootstrap, relay, mdns, dht, dhtProtocol, discover } = options
+  checkSources({ bootstrap, dht, dhtProtocol })
+  if (discover != null && gossip.sign === false) {
+    throw new Failure('invalid_option', '--discover needs signatures, and --no-sign takes unsigned messages only')
+  }
+  const texts = bootstrap == null ? [] : await readList(bootstrap, 'target')
+  // a peer ID without an address is looked up at the others
+  const placed = texts.filter(text => parseTarget(text).addr != null)
+  const dialing = { ...options, bootstrap: placed.length > 0 ? placed : undefined } as GatherOptions
+  const targets = texts.length === 0 ? [] : await readTargets(texts, dialing)
+  const topics = discover == null ? [] : topicsOf(discover)
+  const starts = newStarts()
+  const sources: Source[] = []
+  if (mdns === true) sources.push((await import('./sources/mdns.ts')).mdnsSource())
+  if (dht === true) sources.push((await import('./sources/dht.ts')).dhtSource(dhtProtocol, starts))
+  if (topics.length > 0) sources.push((await import('./sources/pubsub.ts')).pubsubSource(topics))
+  const [{ ping }, { services, mayDial }] = await Promise.all([
+    import('@libp2p/ping'),
+    openings({ dht, dhtProtocol, topics, targets }, { pubsub: gossipService(gossip) })
+  ])
+  return {
+    nodeOptions: { services: { ...services, ping: ping() }, mayDial },
+    options: dialing,
+    targets,
+    relays: relay == null ? [] : await readTargets([relay]),
+    starts,
+    sources
+  }
 }
 
 /**
- * Listens, reserves on the relay and dials the peers that were named; goes on as soon as one of them is there, and
- * dials each again that leaves. `work` is what is to be done then, and the end of all; without it that is the signal.
- * Gives the verdict where every dial failed and nobody could dial us, else null.
+ * Listens, reserves on the relay and dials the peers that were named or are found; goes on as soon as one of the named
+ * is there, and dials each again that leaves. `work` is what is to be done then, and the end of all; without it that
+ * is the signal. Gives the verdict where every dial failed and nobody else could be met, else null.
  */
 export async function* gather(
   node: Node,
   queue: Queue<Said>,
-  options: GatherOptions,
+  { options, targets, relays, starts, sources }: Gathering,
   signal: AbortSignal,
   work?: (signal: AbortSignal) => Promise<void>
 ): AsyncGenerator<Said, Verdict | null> {
   const dialing = { ...options, identified: true }
-  const targets = options.bootstrap == null ? [] : await readTargets(options.bootstrap, options)
-  const relays = options.relay == null ? [] : await readTargets([options.relay])
   const addrs = gatherAddrs(options)
   await listenOnAll(node, addrs, options)
+  await using _ = await openAnswerer(node, { mdns: options.mdns === true })
   const held: Held[] = []
   for (const relay of relays) held.push(yield* reserve(node, relay, dialing, signal))
 
   const over = new AbortController()
   const until = AbortSignal.any([signal, over.signal])
   const prepared = Promise.withResolvers<void>()
-  const failures: Failure[] = []
+  const failures = new Map<Target, Failure>()
+  const settled = new Set<Target>()
   let alone = false
-  const failed = (failure: Failure): void => {
-    failures.push(failure)
-    if (failures.length < targets.length) return
-    prepared.resolve()
-    alone = addrs.length === 0 && held.length === 0
-    if (alone) over.abort()
+  const settle = (target: Target): void => {
+    settled.add(target)
+    if (settled.size === targets.length) starts.over.abort()
   }
+  const meet = (target: Target): AsyncGenerator<Said> =>
+    stayConnected(node, target, options, until, {
+      met({ connection, identity }) {
+        void starts.queue.push({ connection, protocols: identity?.protocols ?? [] })
+        settle(target)
+        prepared.resolve()
+      },
+      failed(failure) {
+        if (!settled.has(target)) failures.set(target, failure)
+        settle(target)
+        if (failures.size < targets.length) return
+        prepared.resolve()
+        alone = addrs.length === 0 && held.length === 0
+        if (alone) over.abort()
+      }
+    })
   if (targets.length === 0) prepared.resolve()
   const working = async (): Promise<void> => {
     await prepared.promise
@@ -84,52 +153,27 @@ export async function* gather(
       over.abort()
     }
   }
-  const meetings = targets.map(target => meet(node, target, options, { met: prepared.resolve, failed }, until))
-  signal.addEventListener('abort', () => prepared.resolve(), { once: true })
+  until.addEventListener('abort', () => prepared.resolve(), { once: true })
   const worked = working()
   // it is waited for only once nobody serves any more
   worked.catch(() => {})
-  yield* merge([serving(), ...meetings])
+  yield* merge([serving(), ...targets.map(meet), ...finding(node, options, sources, until)])
   await worked
-  return alone ? verdictOf(targets, 0, failures) : null
+  return alone ? verdictOf(targets, 0, [...failures.values()]) : null
 }
 
-/** Keeps one peer: the first failure is told, those of later tries are not. */
-async function* meet(
-  node: Node,
-  target: Target,
-  options: DialOptions,
-  { met, failed }: { met(): void; failed(failure: Failure): void },
-  signal: AbortSignal
-): AsyncGenerator<Said> {
-  let waitMs = FIRST_WAIT_MS
-  for (let first = true; ; first = false) {
-    const said: Said[] = []
-    try {
-      const steps = connect(node, target, { ...options, identified: true }, signal)
-      let step = await steps.next()
-      for (; step.done !== true; step = await steps.next()) {
-        // whoever serves tells of all connections
-        if (step.value.type === 'connection.open') continue
-        if (first) yield step.value
-        else said.push(step.value)
-      }
-      yield* said
-      met()
-      waitMs = FIRST_WAIT_MS
-      const { connection } = step.value
-      const left = Promise.withResolvers<void>()
-      connection.addEventListener('close', () => left.resolve())
-      if (connection.status === 'open') await orAbort(left.promise, signal)
-    } catch (error) {
-      if (signal.aborted) return
-      if (!(error instanceof Failure)) throw error
-      if (first) {
-        yield failureEvent(error, target)
-        failed(error)
-      }
-    }
-    if (!(await pause(waitMs, signal))) return
-    waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)
-  }
+/** Looks for peers, and dials those that speak gossipsub. */
+function finding(node: Node, options: GatherOptions, sources: Source[], signal: AbortSignal): AsyncGenerator<Said>[] {
+  if (sources.length === 0) return []
+  const gossip = gossipOf(node)
+  const isMet = (peerId: string): boolean => gossip.getPeers().some(peer => peer.toString() === peerId)
+  const { found, dialers } = createFoundDialer(
+    node,
+    options,
+    { wanted: protocol => GOSSIP.test(protocol), isMet },
+    signal
+  )
+  const seen = createRoster([], () => {})
+  const search = { node, options: { ...options, watch: true }, seen, signal, found, most: MOST_WALKED }
+  return [...sources.map(source => source.look(search)), ...dialers]
 }

@@ -1,13 +1,14 @@
 /** How a node that listens is found by others: what `listen` and `relay` do besides waiting. */
 import { scopeOf, withPeerId } from './addr.ts'
-import { connect } from './connect.ts'
+import { type Connected, connect, type DialOptions } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
-import { merge, pause } from './flow.ts'
-import type { Node, NodeOptions } from './node.ts'
+import { alongside, pause } from './flow.ts'
+import type { Node, NodeOptions, Service } from './node.ts'
 import type { Mdns } from './protocols/mdns.ts'
+import { createRoster } from './roster.ts'
 import { checkSources } from './sources/named.ts'
-import { discoveryServices, topicsOf } from './sources/pubsub.ts'
+import { discoveryService, pubsubSource, topicsOf } from './sources/pubsub.ts'
 import { failureEvent, readTargets, type Target } from './targets.ts'
 
 /** What every command takes that can be found by others; nothing of it is done unasked. */
@@ -28,11 +29,11 @@ export interface Meeting {
   nodeOptions: Pick<NodeOptions, 'services' | 'mayDial'>
   targets: Target[]
   mdns: boolean
+  /** Those that it announces itself on. */
+  topics: string[]
 }
 
-const DIALING = { timeout: 10_000, identified: true }
-/** As js-libp2p's own. */
-const ANNOUNCE_MS = 10_000
+const DIALING = { timeout: 10_000 }
 /** Between two tries to connect to a peer that is away; it doubles. */
 const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 30_000
@@ -41,21 +42,31 @@ const TAG = { 'p2pctl-bootstrap': { value: 50 } }
 
 /** Reads the options, before there is a node. */
 export async function prepareMeeting(options: MeetOptions): Promise<Meeting> {
-  const { mdns = false, bootstrap, dht, dhtProtocol, pubsub } = options
+  const { mdns = false, bootstrap, dht, dhtProtocol } = options
   // others may come and subscribe, where it is not this side that has to begin
   checkSources({ bootstrap, dht, dhtProtocol })
   const targets = bootstrap == null ? [] : await readTargets(bootstrap)
-  const services: NodeOptions['services'] = {}
+  const topics = options.pubsub == null ? [] : topicsOf(options.pubsub)
+  const services: Record<string, Service> = {}
+  if (topics.length > 0) services.pubsub = (await import('./gossip.ts')).gossipService()
+  return { nodeOptions: await openings({ ...options, topics, targets }, services), targets, mdns, topics }
+}
+
+/** What a node has to be opened with so that it is found; gossipsub comes first where there are topics. */
+export async function openings(
+  { dht, dhtProtocol, topics, targets }: Pick<MeetOptions, 'dht' | 'dhtProtocol'> & Pick<Meeting, 'topics' | 'targets'>,
+  first: Record<string, Service>
+): Promise<Meeting['nodeOptions']> {
+  const services = { ...first }
+  if (topics.length > 0) services.discovery = await discoveryService(topics, { announce: true })
   if (dht === true) services.dht = (await import('./dht.ts')).dhtService({ protocol: dhtProtocol, serve: true })
-  if (pubsub != null) Object.assign(services, await discoveryServices(topicsOf(pubsub), ANNOUNCE_MS))
   // whom a DHT of the internet names is not sought in the own network
   const isPrivate = targets.some(({ addr }) => scopeOf(addr) === 'private')
-  const mayDial: NodeOptions['mayDial'] = addr => isPrivate || scopeOf(addr) !== 'private'
-  return { nodeOptions: { services, mayDial }, targets, mdns }
+  return { services, mayDial: addr => isPrivate || scopeOf(addr) !== 'private' }
 }
 
 /** Answers the local network, if that was asked for. Throws Failure. */
-export async function openAnswerer(node: Node, { mdns }: Meeting): Promise<AsyncDisposable | null> {
+export async function openAnswerer(node: Node, { mdns }: Pick<Meeting, 'mdns'>): Promise<AsyncDisposable | null> {
   if (!mdns) return null
   const { openMdns } = await import('./protocols/mdns.ts')
   const { addressManager, transportManager } = node.components
@@ -67,34 +78,51 @@ export async function openAnswerer(node: Node, { mdns }: Meeting): Promise<Async
   return answerer
 }
 
-/** Keeps the connections to the named peers for as long as something serves, and gives the events of both. */
+/**
+ * Keeps the connections to the named peers for as long as something serves, and gives the events of both, with who
+ * else announces itself.
+ */
 export async function* whileMeeting<T>(
   node: Node,
-  { targets }: Meeting,
+  { targets, topics }: Meeting,
   serving: AsyncGenerator<Said, T>
 ): AsyncGenerator<Said, T> {
-  const over = new AbortController()
-  let result: T
-  const untilEnd = async function* (): AsyncGenerator<Said> {
-    try {
-      result = yield* serving
-    } finally {
-      over.abort()
-    }
-  }
-  yield* merge([untilEnd(), ...targets.map(target => stayConnected(node, target, over.signal))])
-  return result!
+  const seen = createRoster([], () => {})
+  return yield* alongside(serving, signal => {
+    const search = { node, options: { ...DIALING, watch: true }, seen, signal }
+    const stays = targets.map(target => stayConnected(node, target, DIALING, signal))
+    return topics.length === 0 ? stays : [...stays, pubsubSource(topics).look(search)]
+  })
+}
+
+/** Hears what becomes of the dials of one peer. */
+export interface Stay {
+  met?(connected: Connected): void
+  failed?(failure: Failure): void
 }
 
 /** Dials a peer, and again when it is away. Whoever serves tells of the connections; a failure is told once in a row. */
-async function* stayConnected(node: Node, target: Target, signal: AbortSignal): AsyncGenerator<Said> {
+export async function* stayConnected(
+  node: Node,
+  target: Target,
+  options: DialOptions,
+  signal: AbortSignal,
+  { met, failed }: Stay = {}
+): AsyncGenerator<Said> {
   let waitMs = FIRST_WAIT_MS
   let told = false
   while (!signal.aborted) {
-    const dialing = connect(node, target, DIALING, signal)
+    const said: Said[] = []
     try {
-      let step = await dialing.next()
-      while (step.done !== true) step = await dialing.next()
+      const steps = connect(node, target, { ...options, identified: true }, signal)
+      let step = await steps.next()
+      for (; step.done !== true; step = await steps.next()) {
+        if (step.value.type === 'connection.open') continue
+        if (told) said.push(step.value)
+        else yield step.value
+      }
+      yield* said
+      met?.(step.value)
       const { connection } = step.value
       await node.libp2p.peerStore.merge(connection.remotePeer, { tags: TAG })
       waitMs = FIRST_WAIT_MS
@@ -107,6 +135,7 @@ async function* stayConnected(node: Node, target: Target, signal: AbortSignal): 
       if (!(error instanceof Failure)) throw error
       if (!told) yield failureEvent(error, target)
       told = true
+      failed?.(error)
     }
     await pause(waitMs, signal)
     waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)

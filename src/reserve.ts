@@ -4,7 +4,7 @@ import { classifyRelayStatus } from './classify.ts'
 import { type Connected, connect, type DialOptions } from './connect.ts'
 import { codes, Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
-import { merge, pause } from './flow.ts'
+import { alongside, pause } from './flow.ts'
 import { confirmAddrs, type Node } from './node.ts'
 import { CircuitListener } from './protocols/circuit-transport.ts'
 import { type Grant, requestReservation } from './protocols/hop-client.ts'
@@ -99,17 +99,7 @@ export async function* whileKept<T>(
   options: Options,
   serving: AsyncGenerator<Said, T>
 ): AsyncGenerator<Said, T> {
-  const over = new AbortController()
-  let result: T
-  const untilEnd = async function* (): AsyncGenerator<Said> {
-    try {
-      result = yield* serving
-    } finally {
-      over.abort()
-    }
-  }
-  yield* merge([untilEnd(), ...held.map(one => keep(node, one, options, over.signal))])
-  return result!
+  return yield* alongside(serving, over => held.map(one => keep(node, one, options, over)))
 }
 
 /** Says each try that failed as what it was; null when the signal came first. */

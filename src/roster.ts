@@ -20,6 +20,9 @@ export interface Sight {
 
 type Peer = Event<'peer.add'>
 
+/** So many are known at a time, whatever strangers announce. */
+const MOST = 50_000
+
 /** Who was seen, and where each is known from; says who joins, changes and leaves. */
 export interface Roster {
   see(peerId: string, sight: Sight): Generator<Said>
@@ -54,7 +57,7 @@ export function createRoster(protocols: string[], counted: (count: number) => vo
     *see(peerId, sight) {
       const known = all.get(peerId)
       // it has left while it was asked
-      if (known == null && sight.source == null) return
+      if (known == null && (sight.source == null || all.size >= MOST)) return
       place(peerId, sight)
       const peer = merged(peerId, known, sight, [...places.get(peerId)!.values()].flat())
       all.set(peerId, peer)

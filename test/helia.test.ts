@@ -51,4 +51,17 @@ describe('Helia', patient, () => {
     assert.equal(code, 0, stderr)
     assert.deepEqual(new Set(only(events, 'peer.add').map(peer => peer.peer_id)), new Set([holder.peerId, relayId]))
   })
+
+  test('two nodes that know p2pctl relay alone find each other over its topic, and one gives a block', async () => {
+    await using relay = start(['relay', '--json', '--no-limits', '--pubsub', '-l', LOOPBACK[0]!])
+    const { addrs } = await relay.next('listen.ready')
+    const slot = `${addrs[0]}/p2p-circuit`
+    await using holder = await heliaPeer(slot, '--discover')
+    await using seeker = await heliaPeer(slot, '--discover')
+    await seeker.ask('met', holder.peerId)
+    const cid = await holder.ask('put', 'a block that was found')
+    assert.equal(await seeker.ask('get', cid), 'a block that was found')
+    const { src_peer_id, dst_peer_id } = await relay.next('circuit.open')
+    assert.deepEqual(new Set([src_peer_id, dst_peer_id]), new Set([holder.peerId, seeker.peerId]))
+  })
 })

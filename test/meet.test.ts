@@ -11,6 +11,7 @@ import { dhtNode, knows } from './helpers/dht-network.ts'
 import { announcingNode, hears } from './helpers/meeting-nodes.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { closedPort } from './helpers/raw-server.ts'
+import { topicNode } from './helpers/topics.ts'
 
 const patient = { timeout: 40_000 }
 const KAD = '/p2pctl-test/kad/1.0.0'
@@ -67,6 +68,32 @@ describe('--pubsub of who listens', patient, () => {
     await using running = start({ bootstrap: [addrOf(hub)], pubsub: true })
     const { peer_id } = await running.next('listen.ready')
     await hears(hub, peer_id)
+  })
+
+  test('listen --pubsub says whom it hears of', async () => {
+    await using hub = await announcingNode()
+    await using running = start({ bootstrap: [addrOf(hub)], pubsub: true })
+    const { peer_id, sources, addrs } = await running.next('peer.add')
+    assert.deepEqual([peer_id, sources, addrs], [hub.peerId.toString(), ['pubsub'], [addrOf(hub)]])
+  })
+
+  test('relay --pubsub announces where it listens on topics of peer discovery, and on no other', async () => {
+    const discovery = 'app._peer-discovery._p2p._pubsub'
+    const topics = ['chat', discovery]
+    // an announcement of all topics at once goes out in their order
+    await using running = begin(relay, { listen: LOCAL, ...limits, pubsub: topics })
+    const { addrs, peer_id } = await running.next('listen.ready')
+    await using listener = await announcingNode([discovery])
+    await using reader = await topicNode()
+    for (const topic of topics) reader.pubsub.subscribe(topic)
+    const heard = hears(listener, peer_id)
+    for (const node of [listener, reader]) await node.dial(multiaddr(addrs[0]!))
+    assert.deepEqual(await heard, addrs)
+    const announced = (): boolean => reader.received.some(({ msg }) => fromRelay(msg) && msg.topic === discovery)
+    const fromRelay = (msg: (typeof reader.received)[0]['msg']): boolean =>
+      msg.type === 'signed' && msg.from.toString() === peer_id
+    await reader.until(announced)
+    assert.deepEqual(new Set(reader.received.map(({ msg }) => msg.topic)), new Set([discovery]))
   })
 
   test('relay --pubsub forwards what one peer announces to another', async () => {

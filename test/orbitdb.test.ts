@@ -64,4 +64,22 @@ describe('OrbitDB', patient, () => {
     const seen = await run(['peers', '--json', '--min', '2', '--bootstrap', one1!, two!])
     assert.equal(seen.code, 0, seen.stderr)
   })
+
+  test('over WebRTC, agreed on through p2pctl relay with its limits: replicates directly', async () => {
+    await using relay = start(['relay', '--json', '-l', TCP])
+    const ready = await relay.next('listen.ready')
+    const listen = [`${ready.addrs[0]}/p2p-circuit`, '/webrtc']
+    await using first = await heliaPeer(...listen)
+    await using second = await heliaPeer(...listen)
+    const addrs = await first.ask<string[]>('addrs')
+    const webrtc = addrs.find(addr => addr.includes('/p2p-circuit/webrtc/'))!
+    await second.ask('dial', webrtc)
+    await replicate(first, second)
+    const circuit = await relay.next('circuit.open')
+    assert.deepEqual([circuit.src_peer_id, circuit.dst_peer_id], [second.peerId, first.peerId])
+    // without the relay, since it took part in the agreement alone
+    assert.equal((await relay.stop()).code, 0)
+    await first.ask('add', 'four')
+    assert.deepEqual(await second.ask('values', '4'), ['one', 'two', 'three', 'four'])
+  })
 })

@@ -273,6 +273,19 @@ describe('@libp2p/ping 3.1', patient, () => {
 })
 
 describe('@libp2p/pubsub-peer-discovery 12.0', patient, () => {
+  test('it leaves the promise of a publish alone (src/sources/pubsub.ts)', async () => {
+    let awaited = 0
+    // biome-ignore lint/suspicious/noThenProperty: so that it is seen whether somebody waits
+    const publish = () => ({ then: () => awaited++, catch: () => awaited++ })
+    const pubsub = { publish, getSubscribers: () => [OTHER], subscribe() {}, addEventListener() {} }
+    const logger = { forComponent: () => Object.assign(() => {}, { error() {} }) }
+    const { publicKey } = await generateKeyPair('Ed25519')
+    const parts = { pubsub, logger, peerId: { publicKey }, addressManager: { getAddresses: () => [] } }
+    const discovery = pubsubPeerDiscovery()(parts as never) as unknown as { _broadcast(): void }
+    discovery._broadcast()
+    assert.equal(awaited, 0)
+  })
+
   test('it hears nobody when it only listens (src/sources/pubsub.ts)', async () => {
     await using announcing = await announcingNode()
     const services = { pubsub: gossipsub(), discovery: pubsubPeerDiscovery({ listenOnly: true }) }

@@ -43,6 +43,19 @@ test('listen on loopback alone: the other side is another terminal', () => {
   assert.deepEqual(err[0], `in another terminal:  p2pctl ping ${LOOPBACK}`)
 })
 
+test('listen -v: who is heard of; else it stays with those who come', () => {
+  const found = { connected: false, agent_version: null, sources: ['pubsub'] }
+  const heard: Event[] = [
+    { type: 'peer.add', peer_id: OTHER, ...found, addrs: [`/ip4/192.168.1.20/tcp/4001/p2p/${OTHER}`, LAN] },
+    { type: 'peer.add', peer_id: PEER, ...found, addrs: [] }
+  ]
+  assert.deepEqual(draw(listen, heard, { live: true, verbose: true }).out, [
+    '05:33:07 found 12D3KooW...7NNH  pubsub  /ip4/192.168.1.20/tcp/4001 +1',
+    '05:33:07 found 12D3KooW...imQ5  pubsub  -'
+  ])
+  assert.deepEqual(draw(listen, heard, { live: true }).out, [])
+})
+
 const visit: Event[] = [
   opened(from),
   who('kubo/0.43.1'),

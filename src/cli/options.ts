@@ -79,25 +79,44 @@ export function stunOption(): Option {
   ).argParser(stunUrls)
 }
 
+/** What each way to meet peers is for a command, in its own words. */
+export interface Ways {
+  mdns: string
+  bootstrap: string
+  dht: string
+  pubsub?: string
+  /** Of the option of the last one, where it is not --pubsub. */
+  flag?: string
+}
+
+/** The ways to meet peers, or to be met by them. */
+export function ways(command: Command, { mdns, bootstrap, dht, pubsub, flag = '--pubsub' }: Ways): Command {
+  command
+    .option('--mdns', mdns)
+    .option('--bootstrap <addr...>', bootstrap)
+    .option('--dht', dht)
+    .option('--dht-protocol <id>', 'the protocol of that DHT (default: /ipfs/kad/1.0.0)')
+  if (pubsub != null) command.option(`${flag} [topic...]`, `${pubsub} (default: _peer-discovery._p2p._pubsub)`)
+  return command
+}
+
 /** What every command takes that looks up a peer ID without an address. */
 export function seeking(command: Command): Command {
-  return command
-    .optionsGroup('Finding a peer ID that has no address:')
-    .option('--mdns', 'ask the local network')
-    .option('--bootstrap <addr...>', 'ask these peers, and the DHT that they keep')
-    .option('--dht', 'walk through the DHT, from the --bootstrap peers on')
-    .option('--dht-protocol <id>', 'the protocol of that DHT (default: /ipfs/kad/1.0.0)')
+  return ways(command.optionsGroup('Finding a peer ID that has no address:'), {
+    mdns: 'ask the local network',
+    bootstrap: 'ask these peers, and the DHT that they keep',
+    dht: 'walk through the DHT, from the --bootstrap peers on'
+  })
 }
 
 /** What every command takes that can be found by others. */
-export function meeting(command: Command, pubsub = 'announce itself on these topics'): Command {
-  return command
-    .optionsGroup('Being found:')
-    .option('--mdns', 'answer the local network')
-    .option('--bootstrap <addr...>', 'connect to these peers, and again when a connection is lost')
-    .option('--dht', 'take part in the DHT of the --bootstrap peers as a server')
-    .option('--dht-protocol <id>', 'the protocol of that DHT (default: /ipfs/kad/1.0.0)')
-    .option('--pubsub [topic...]', `${pubsub} (default: _peer-discovery._p2p._pubsub)`)
+export function announcing(command: Command, pubsub = 'announce itself on these topics'): Command {
+  return ways(command.optionsGroup('Being found:'), {
+    mdns: 'answer the local network',
+    bootstrap: 'connect to these peers, and again when a connection is lost',
+    dht: 'take part in the DHT of the --bootstrap peers as a server',
+    pubsub
+  })
 }
 
 /** What every command that listens takes. */

@@ -1,17 +1,18 @@
 import { type Command, Option } from 'commander'
 import { runs } from './calls.ts'
-import { common, dialing, examples } from './options.ts'
+import { common, dialing, examples, ways } from './options.ts'
 import { count, duration } from './parse.ts'
 
 /** The row of `peers` in the command table. */
 export function peersCommand(command: Command): void {
-  common(dialing(command))
+  const sources = {
+    mdns: 'ask the local network',
+    bootstrap: 'dial these peers',
+    dht: 'walk through the DHT, from the --bootstrap peers on, without taking part in it',
+    pubsub: 'hear who announces itself on these topics'
+  }
+  ways(common(dialing(command)), sources)
     .description('Ask every source that is named for peers, and show each with its addresses and its agent.')
-    .option('--mdns', 'ask the local network')
-    .option('--bootstrap <addr...>', 'dial these peers')
-    .option('--dht', 'walk through the DHT, from the --bootstrap peers on, without taking part in it')
-    .option('--dht-protocol <id>', 'the protocol of that DHT (default: /ipfs/kad/1.0.0)')
-    .option('--pubsub [topic...]', 'hear who announces itself on these topics (default: _peer-discovery._p2p._pubsub)')
     .addOption(
       new Option(
         '--for <dur>',

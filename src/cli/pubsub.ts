@@ -1,16 +1,16 @@
 import { type Command, Option } from 'commander'
 import { runs } from './calls.ts'
-import { common, dialing, examples, listening, OWN, serving } from './options.ts'
+import { common, dialing, examples, listening, OWN, serving, ways } from './options.ts'
 import { count, duration } from './parse.ts'
 
 /** The rows of `p2pctl pubsub`. */
 export function pubsubCommands(pubsub: Command): void {
   pubsub.helpCommand(false).description('Messages by topic, over gossipsub.')
 
-  common(serving(meeting(pubsub.command('sub'))))
+  common(serving(gathering(pubsub.command('sub'))))
     .argument('<topic...>', 'what to subscribe to')
     .description(
-      'Subscribe to topics, and print each message with who signed it, until ^C. With no peer named it listens, to be dialed; on a --relay it makes a reservation, to be dialed there.'
+      'Subscribe to topics, and print each message with who signed it, until ^C. With no peer named it listens, to be dialed, and so it does with --mdns, --dht and --discover; on a --relay it makes a reservation, to be dialed there.'
     )
     .optionsGroup(OWN)
     .option('-c, --count <n>', 'end after this many messages', count)
@@ -21,6 +21,8 @@ export function pubsubCommands(pubsub: Command): void {
       examples(
         'pubsub sub news',
         'pubsub sub news --bootstrap /ip4/127.0.0.1/tcp/4001',
+        'pubsub sub news --mdns',
+        'pubsub sub news --bootstrap @bootnodes.txt --discover',
         'pubsub sub news sport --tcp 4001 --count 10 --json'
       )
     )
@@ -32,7 +34,7 @@ export function pubsubCommands(pubsub: Command): void {
       )
     )
 
-  common(listening(meeting(pubsub.command('pub'))))
+  common(listening(gathering(pubsub.command('pub'))))
     .argument('<topic>', 'where to publish')
     .argument('[text]', 'the message, or - to read it from stdin')
     .description(
@@ -46,6 +48,7 @@ export function pubsubCommands(pubsub: Command): void {
       'after',
       examples(
         'pubsub pub news hello --bootstrap /ip4/127.0.0.1/tcp/4001',
+        'pubsub pub news hello --mdns',
         'date | p2pctl pubsub pub news - --bootstrap @bootnodes.txt --wait 1'
       )
     )
@@ -56,7 +59,7 @@ export function pubsubCommands(pubsub: Command): void {
       )
     )
 
-  common(listening(meeting(pubsub.command('peers'))))
+  common(listening(gathering(pubsub.command('peers'))))
     .argument('[topic]', 'only who subscribes to this')
     .description(
       'Show who speaks gossipsub, what each subscribes to, and how this side rates it; exit 1 if nobody does.'
@@ -80,9 +83,13 @@ export function pubsubCommands(pubsub: Command): void {
     )
 }
 
-/** How peers are met: those that are named here are dialed. */
-function meeting(command: Command): Command {
-  return dialing(command)
-    .optionsGroup('Dialing:')
-    .option('--bootstrap <addr...>', 'dial these peers, and again when they leave')
+/** How peers are met: those that are named are dialed, and so are those that are found. */
+function gathering(command: Command): Command {
+  return ways(dialing(command).optionsGroup('Meeting peers, and being found by them:'), {
+    mdns: 'ask the local network, and answer it',
+    bootstrap: 'dial these peers, and again when they leave',
+    dht: 'walk through the DHT of the --bootstrap peers, and take part in it as a server',
+    flag: '--discover',
+    pubsub: 'announce itself on these topics of peer discovery, and hear who does'
+  })
 }

@@ -1,8 +1,8 @@
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue, pause } from '../flow.ts'
-import { checkWay, type GatherOptions, gather } from '../gathering.ts'
-import { type Gossip, gossipOf, gossipService } from '../gossip.ts'
+import { checkWay, type GatherOptions, gather, prepareGathering } from '../gathering.ts'
+import { type Gossip, gossipOf } from '../gossip.ts'
 import { openNode } from '../node.ts'
 import { endNode } from '../serve.ts'
 import { checkTopic } from '../topics.ts'
@@ -25,9 +25,9 @@ export default async function* peers(options: Options, signal: AbortSignal): Asy
   checkWay(options)
   if (topic != null) checkTopic(topic)
   if (topic == null && join) throw new Failure('invalid_option', '--join needs a TOPIC')
-  const { ping } = await import('@libp2p/ping')
+  const gathering = await prepareGathering({ ...options, for: undefined })
   const queue = createQueue<Said>()
-  await using node = await openNode({ ...options, services: { ping: ping(), pubsub: gossipService() } })
+  await using node = await openNode({ ...options, ...gathering.nodeOptions })
   yield { type: 'run.start', peer_id: node.peerId }
   const gossip = gossipOf(node)
   const topics = subscriptionsOf(gossip)
@@ -35,7 +35,7 @@ export default async function* peers(options: Options, signal: AbortSignal): Asy
   const seen = (): string[] => (topic == null ? gossip.getPeers() : gossip.getSubscribers(topic)).map(String)
   const agents = new Map<string, string | null>()
   let found: Said[] = []
-  const events = gather(node, queue, { ...options, for: undefined }, signal, async over => {
+  const events = gather(node, queue, gathering, signal, async over => {
     const end = performance.now() + options.for
     while (performance.now() < end && !(min != null && seen().length >= min)) {
       if (!(await pause(LOOK_MS, over))) break

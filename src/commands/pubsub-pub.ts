@@ -2,8 +2,8 @@ import { addAbortSignal } from 'node:stream'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue, orAbort, pause } from '../flow.ts'
-import { checkWay, type GatherOptions, gather } from '../gathering.ts'
-import { type Gossip, gossipOf, gossipService, MAX_MESSAGE_BYTES } from '../gossip.ts'
+import { checkWay, type GatherOptions, gather, prepareGathering } from '../gathering.ts'
+import { type Gossip, gossipOf, MAX_MESSAGE_BYTES } from '../gossip.ts'
 import { startLimit } from '../limit.ts'
 import { type Node, openNode } from '../node.ts'
 import { barrier } from '../protocols/pipe.ts'
@@ -31,16 +31,13 @@ const FLUSH_MS = 5000
 export default async function* pub(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   check(options)
   const payloads = await payloadsOf(options, signal)
-  const { ping } = await import('@libp2p/ping')
+  const gathering = await prepareGathering(options, { sign: options.sign })
   const queue = createQueue<Said>()
-  await using node = await openNode({
-    ...options,
-    services: { ping: ping(), pubsub: gossipService({ sign: options.sign }) }
-  })
+  await using node = await openNode({ ...options, ...gathering.nodeOptions })
   yield { type: 'run.start', peer_id: node.peerId }
   const gossip = gossipOf(node)
   let sent = 0
-  const verdict = yield* gather(node, queue, options, signal, async over => {
+  const verdict = yield* gather(node, queue, gathering, signal, async over => {
     const reached = new Set<string>()
     await subscribers(gossip, options, options.wait, over)
     for await (const payload of payloads) {

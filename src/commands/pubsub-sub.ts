@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { Failure } from '../errors.ts'
 import type { Event, Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
-import { type GatherOptions, gather } from '../gathering.ts'
-import { gossipOf, gossipService } from '../gossip.ts'
+import { type GatherOptions, gather, prepareGathering } from '../gathering.ts'
+import { gossipOf } from '../gossip.ts'
 import { openNode } from '../node.ts'
 import { bytesOf, contentOf } from '../payload.ts'
 import { safe } from '../safe.ts'
@@ -31,13 +31,13 @@ export default async function* sub(options: Options, signal: AbortSignal): Async
   if (options.raw === true && options.json === true) {
     throw new Failure('invalid_option', "--raw writes the peers' bytes to stdout, and so cannot go with --json")
   }
-  const { ping } = await import('@libp2p/ping')
   const queue = createQueue<Said>()
   const rejected = countRejections(queue)
   const inlet = boundedInlet(queue.push, () => queue.size < MAX_WAITING)
+  const gathering = await prepareGathering(options, { sign: options.sign, rejected: rejected.count })
   await using node = await openNode({
     ...options,
-    services: { ping: ping(), pubsub: gossipService({ sign: options.sign, rejected: rejected.count }) },
+    ...gathering.nodeOptions,
     mayConnect: () => queue.size < MAX_WAITING
   })
   yield { type: 'run.start', peer_id: node.peerId }
@@ -47,7 +47,8 @@ export default async function* sub(options: Options, signal: AbortSignal): Async
   const gossip = gossipOf(node)
   let messages = 0
   gossip.addEventListener('gossipsub:message', ({ detail }) => {
-    if (until.aborted || !inlet.take(receivedEvent(detail))) return
+    // who announces itself is no message of ours
+    if (until.aborted || !topics.includes(detail.msg.topic) || !inlet.take(receivedEvent(detail))) return
     if (++messages === options.count) enough.abort()
   })
   gossip.addEventListener('gossipsub:heartbeat', inlet.tell)
@@ -55,7 +56,7 @@ export default async function* sub(options: Options, signal: AbortSignal): Async
   watchTopics(node, topics, queue)
   for (const topic of topics) gossip.subscribe(topic)
 
-  const events = gather(node, queue, options, until)
+  const events = gather(node, queue, gathering, until)
   let step = await events.next()
   for (; step.done !== true; step = await events.next()) {
     if (options.raw === true && step.value.type === 'message.received') await writeRaw(step.value)

@@ -3,8 +3,9 @@
  * Whoever was called through a relay opens the stream; both tell their addresses and dial at the same moment.
  */
 import type { Stream } from '@libp2p/interface'
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { writer } from 'protons-runtime'
+import { addrIn } from '../addr.ts'
 import { BYTES, eachField, tag, VARINT } from './fields.ts'
 import { frame } from './framing.ts'
 import { StreamError, type StreamReader, streamReader, write } from './stream.ts'
@@ -114,7 +115,7 @@ export function decodePunch(bytes: Uint8Array): PunchMessage {
   })
   const type = (Object.keys(types) as (keyof typeof types)[]).find(name => types[name] === number)
   if (type == null) throw new Error(`a message of type ${number ?? 'none'}`)
-  return { type, addrs: addrs.slice(0, MAX_ADDRS).flatMap(addrOf) }
+  return { type, addrs: addrs.slice(0, MAX_ADDRS).flatMap(addrIn) }
 }
 
 function expect(type: PunchMessage['type'], bytes: Uint8Array | null): PunchMessage {
@@ -127,14 +128,4 @@ function expect(type: PunchMessage['type'], bytes: Uint8Array | null): PunchMess
   }
   if (message.type !== type) throw new StreamError('malformed', `${message.type} instead of ${type}`)
   return message
-}
-
-function addrOf(bytes: Uint8Array): Multiaddr[] {
-  try {
-    const addr = multiaddr(bytes)
-    // a name with a slash in it, which multiaddr 13 lets through, reads as another address or as none
-    return bytes.length > 0 && multiaddr(addr.toString()).equals(addr) ? [addr] : []
-  } catch {
-    return []
-  }
 }

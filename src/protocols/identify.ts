@@ -1,7 +1,7 @@
 /** Identify, asked once and read by ourselves: libp2p 3.3 fails all of it for one bad field, and drops a bad record. */
 import type { Connection, PeerId } from '@libp2p/interface'
-import { multiaddr } from '@multiformats/multiaddr'
 import { reader } from 'protons-runtime'
+import { addrIn } from '../addr.ts'
 import { Failure } from '../errors.ts'
 import type { Event, FieldsOf } from '../events.ts'
 import { safe } from '../safe.ts'
@@ -64,13 +64,13 @@ async function decode(bytes: Uint8Array, peer: PeerId): Promise<Identity> {
     const tag = message.uint32()
     switch (tag) {
       case field(2):
-        identity.listen_addrs.push(...addrOf(message.bytes()))
+        identity.listen_addrs.push(...addrIn(message.bytes()).map(String))
         break
       case field(3):
         identity.protocols.push(message.string())
         break
       case field(4):
-        identity.observed_addr = addrOf(message.bytes())[0] ?? null
+        identity.observed_addr = addrIn(message.bytes())[0]?.toString() ?? null
         break
       case field(5):
         identity.protocol_version = message.string()
@@ -91,17 +91,6 @@ async function decode(bytes: Uint8Array, peer: PeerId): Promise<Identity> {
 /** The tag of a length-delimited field. */
 function field(number: number): number {
   return (number << 3) | 2
-}
-
-/** An address that cannot be decoded is left out: the others are still worth knowing. */
-function addrOf(bytes: Uint8Array): string[] {
-  try {
-    const addr = multiaddr(bytes)
-    // a name with a slash in it, which multiaddr 13 lets through, reads as another address or as none
-    return multiaddr(addr.toString()).equals(addr) ? [addr.toString()] : []
-  } catch {
-    return []
-  }
 }
 
 /** Valid only if the signature holds and both the key and the record are those of the peer that sent it. */

@@ -6,8 +6,9 @@
  * 4 MiB without a bound on what is in it, and calls a peer that does not speak the protocol a failed query.
  */
 import type { Connection, Stream } from '@libp2p/interface'
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { writer } from 'protons-runtime'
+import { addrIn } from '../addr.ts'
 import { Failure } from '../errors.ts'
 import { safe } from '../safe.ts'
 import { BYTES, eachField, peerIdOf, tag, VARINT } from './fields.ts'
@@ -144,23 +145,13 @@ function addPeer(peers: KadPeer[], bytes: Uint8Array): void {
   eachField(bytes, { 1: BYTES, 2: BYTES, 3: VARINT }, (field, r) => {
     if (field === 1) id = r.bytes()
     else if (field === 3) r.uint32()
-    else if (addrs.length < MAX_ADDRS) addrs.push(...addrOf(r.bytes()))
+    else if (addrs.length < MAX_ADDRS) addrs.push(...addrIn(r.bytes()))
     else r.bytes()
   })
   try {
     if (id != null) peers.push({ peerId: peerIdOf(id).toString(), addrs })
   } catch {
     // no peer ID: there are nodes that tell of peers with keys that nobody knows
-  }
-}
-
-function addrOf(bytes: Uint8Array): Multiaddr[] {
-  try {
-    const addr = multiaddr(bytes)
-    // a name with a slash in it, which multiaddr 13 lets through, reads as another address or as none
-    return bytes.length > 0 && multiaddr(addr.toString()).equals(addr) ? [addr] : []
-  } catch {
-    return []
   }
 }
 

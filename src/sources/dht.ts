@@ -31,7 +31,7 @@ export function dhtSource(protocol: string = KAD, starts: Starts): Source {
       yield* withDials(name, search, async function* (tell) {
         do {
           tally = newTally()
-          const walk = { ...options, dhtProtocol: protocol, keysFor: keysAbout }
+          const walk = { ...options, dhtProtocol: protocol, keysFor: keysAbout, most: search.most }
           for await (const found of crawl(node, from(), walk, tally, signal)) yield* tell(found)
         } while (options.watch === true && (await pause(AGAIN_MS, signal)))
       })

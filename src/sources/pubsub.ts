@@ -1,9 +1,11 @@
-import type { GossipSub } from '@libp2p/gossipsub'
-import type { PeerDiscovery, PeerInfo } from '@libp2p/interface'
-import type { PubSubPeerDiscoveryComponents } from '@libp2p/pubsub-peer-discovery'
+import type { PeerInfo } from '@libp2p/interface'
+import type { PubSubPeerDiscovery, PubSubPeerDiscoveryComponents } from '@libp2p/pubsub-peer-discovery'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { addrIn } from '../addr.ts'
 import { createQueue, merge, pause } from '../flow.ts'
-import type { Components } from '../node.ts'
-import { type Source, withDials } from './source.ts'
+import type { Gossip } from '../gossip.ts'
+import type { Components, Node } from '../node.ts'
+import { isPrivate, type Source, withDials } from './source.ts'
 
 /** https://github.com/libp2p/js-libp2p-pubsub-peer-discovery */
 export const DISCOVERY_TOPIC = '_peer-discovery._p2p._pubsub'
@@ -13,29 +15,29 @@ export function topicsOf(pubsub: string[] | true): string[] {
   return pubsub === true ? [DISCOVERY_TOPIC] : pubsub
 }
 
-/** Peers announce themselves every 10 s: one of them is heard in this time. */
+/** As js-libp2p's own. */
+const ANNOUNCE_MS = 10_000
+/** One of them is heard in this time. */
 const LOOK_MS = 15_000
 const LOOK_AGAIN_MS = 5000
 /** A peer that has missed three of its own announcements is gone. */
 const SILENT_MS = 35_000
 /** @libp2p/pubsub-peer-discovery 12.0 hears nothing with `listenOnly`; this is as long as a timer can be. */
 const NEVER_MS = 2 ** 31 - 1
+/** Announcements that wait to be looked at. More are lost, and come again. */
+const MAX_WAITING = 1000
 
-/** Who announces itself on a topic of gossipsub; this node itself does not. */
+/** Who announces itself on topics of gossipsub. The node has to be opened with the services of one who hears. */
 export function pubsubSource(topics: string[]): Source {
   const name = 'pubsub'
-  let gossip: GossipSub | undefined
-  let discovery: PeerDiscovery | undefined
+  let gossip: Gossip | undefined
   return {
     name,
     lookMs: LOOK_MS,
-    services: async () => {
-      const services = await discoveryServices(topics, NEVER_MS)
-      return {
-        pubsub: components => (gossip = services.pubsub(components)),
-        discovery: components => (discovery = services.discovery(components))
-      }
-    },
+    services: async () => ({
+      pubsub: (await import('../gossip.ts')).gossipService(),
+      discovery: await discoveryService(topics, { announce: false })
+    }),
     report() {
       const peers = gossip?.getPeers().length ?? 0
       if (peers === 0) return 'none of the connected peers speaks gossipsub'
@@ -46,8 +48,12 @@ export function pubsubSource(topics: string[]): Source {
       const { node, options, seen, signal } = search
       const heard = createQueue<PeerInfo>()
       const lastHeard = new Map<string, number>()
-      const hear = ({ detail }: CustomEvent<PeerInfo>): void => void heard.push(detail)
-      discovery!.addEventListener('peer', hear)
+      const hear = ({ detail }: CustomEvent<PeerInfo>): void => {
+        if (heard.size < MAX_WAITING) void heard.push(detail)
+      }
+      const services = node.libp2p.services as unknown as { pubsub: Gossip; discovery: PubSubPeerDiscovery }
+      gossip = services.pubsub
+      services.discovery.addEventListener('peer', hear)
       const leaving = async function* () {
         while (options.watch === true && (await pause(LOOK_AGAIN_MS, signal))) {
           for (const [peerId, at] of lastHeard) {
@@ -61,28 +67,56 @@ export function pubsubSource(topics: string[]): Source {
         const hearing = async function* () {
           for await (const { id, multiaddrs } of heard.items(signal)) {
             const peerId = id.toString()
+            const toldBy = farthest(node)
+            if (toldBy == null) continue
             lastHeard.set(peerId, performance.now())
-            // it came over somebody: as far as that one is
-            const toldBy = node.libp2p.getConnections()[0]?.remoteAddr ?? null
-            yield* tell({ peerId, addrs: multiaddrs, toldBy })
+            yield* tell({ peerId, addrs: multiaddrs.flatMap(addr => addrIn(addr.bytes)), toldBy })
           }
         }
         yield* merge([hearing(), leaving()])
       })
-      discovery!.removeEventListener('peer', hear)
+      services.discovery.removeEventListener('peer', hear)
     }
   }
 }
 
-/** What a node needs to be found over pubsub, or to hear of others. */
-export async function discoveryServices(topics: string[], intervalMs: number) {
-  const [{ gossipService }, { pubsubPeerDiscovery }] = await Promise.all([
-    import('../gossip.ts'),
-    import('@libp2p/pubsub-peer-discovery')
-  ])
-  const discovery = pubsubPeerDiscovery({ topics, interval: intervalMs })
-  return {
-    pubsub: gossipService(),
-    discovery: (components: Components) => discovery(components as unknown as PubSubPeerDiscoveryComponents)
+/** Whom an announcement came over nobody says: as far away as any of them is. Null where nobody is connected. */
+function farthest(node: Node): Multiaddr | null {
+  const addrs = node.libp2p.getConnections().map(({ remoteAddr }) => remoteAddr)
+  return addrs.find(addr => !isPrivate(addr)) ?? addrs[0] ?? null
+}
+
+/**
+ * What a node needs beside gossipsub, which has to come first among its services, to hear of peers, and to announce
+ * itself if it is to be found: every 10 s, and as soon as somebody new can be sent to.
+ */
+export async function discoveryService(topics: string[], { announce }: { announce: boolean }) {
+  const { PubSubPeerDiscovery } = await import('@libp2p/pubsub-peer-discovery')
+  return (components: Components): PubSubPeerDiscovery => {
+    const { peerId, addressManager, logger, pubsub: gossip } = components as unknown as Parts
+    const pubsub = {
+      subscribe: (topic: string) => gossip.subscribe(topic),
+      unsubscribe: (topic: string) => gossip.unsubscribe(topic),
+      getSubscribers: (topic: string) => gossip.getSubscribers(topic),
+      addEventListener: gossip.addEventListener.bind(gossip),
+      removeEventListener: gossip.removeEventListener.bind(gossip),
+      // it leaves the promise alone, which rejects where all subscribers have a bad score (pubsub-peer-discovery 12.0)
+      publish: (topic: string, bytes: Uint8Array) => void gossip.publish(topic, bytes).catch(() => {})
+    }
+    const interval = announce ? ANNOUNCE_MS : NEVER_MS
+    const parts = { peerId, addressManager, logger, pubsub } as unknown as PubSubPeerDiscoveryComponents
+    const discovery = new PubSubPeerDiscovery(parts, { topics, interval })
+    let told = new Set<string>()
+    const tellNew = (): void => {
+      const subscribers = new Set(topics.flatMap(topic => gossip.getSubscribers(topic)).map(String))
+      const reached = new Set([...subscribers].filter(id => gossip.streamsOutbound.has(id)))
+      if ([...reached].some(id => !told.has(id))) discovery._broadcast()
+      told = reached
+    }
+    // once a second at most, however many come
+    if (announce) gossip.addEventListener('gossipsub:heartbeat', tellNew)
+    return discovery
   }
 }
+
+type Parts = Omit<PubSubPeerDiscoveryComponents, 'pubsub'> & { pubsub: Gossip }

@@ -1,6 +1,6 @@
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { scopeOf } from '../addr.ts'
+import { relayPart, scopeOf } from '../addr.ts'
 import { attempt, type DialOptions } from '../connect.ts'
 import type { Said } from '../events.ts'
 import { createQueue, merge } from '../flow.ts'
@@ -27,6 +27,10 @@ export interface Search {
   options: LookOptions
   seen: Roster
   signal: AbortSignal
+  /** Hears of a peer each time that a source names it: for who wants to be connected, and not to know them all. */
+  found?: (found: Found) => void
+  /** So many peers a source may go to by itself. */
+  most?: number
 }
 
 export interface Source {
@@ -82,6 +86,7 @@ export async function* withDials(
   const coming = new Set<string>()
   const name = function* (found: Found): Generator<Said> {
     const { peerId, addrs } = found
+    search.found?.(found)
     if (!dialed || seen.has(peerId)) yield* seen.see(peerId, { source, addrs: addrs.map(String) })
     else if (!coming.has(peerId)) {
       coming.add(peerId)
@@ -130,10 +135,13 @@ async function dialFound({ peerId, addrs, toldBy }: Found, { node, options, sign
  * private network too. The rest would make this machine a probe of its own network for strangers.
  */
 export function dialable(addrs: Multiaddr[], toldBy: Multiaddr | null): Multiaddr[] {
-  const open = toldBy == null || scopeOf(toldBy) === 'private'
-  return addrs.filter(
-    addr => (open || scopeOf(addr) !== 'private') && whyNotFromHere(addr, { announcedOver: toldBy }) == null
-  )
+  const open = toldBy == null || isPrivate(toldBy)
+  return addrs.filter(addr => (open || !isPrivate(addr)) && whyNotFromHere(addr, { announcedOver: toldBy }) == null)
+}
+
+/** Of a circuit, whether its relay is. */
+export function isPrivate(addr: Multiaddr): boolean {
+  return scopeOf(relayPart(addr) ?? addr) === 'private'
 }
 
 export async function ask(connection: Connection, { node, options, signal }: Search): Promise<Identity | null> {

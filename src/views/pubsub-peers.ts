@@ -1,11 +1,12 @@
 import { safe } from '../safe.ts'
 import { pad, plural, shortId } from './format.ts'
 import { viewOf } from './screen.ts'
+import { whereNotes } from './topics.ts'
 
 /** How many topics of a peer are worth a line. */
 const SHOWN = 8
 
-export default viewOf(({ out, err, status, quiet, verbose }) => {
+export default viewOf(({ out, err, status, quiet, verbose, options }) => {
   const { chalk, live } = out
   const widths = [live ? 15 : 52, 5, 34]
   const row = (...cells: string[]): string =>
@@ -15,10 +16,8 @@ export default viewOf(({ out, err, status, quiet, verbose }) => {
       .trimEnd()
   let count = 0
   return {
+    ...whereNotes(err, { quiet, verbose, options }),
     'run.start': () => status('looking'),
-    'listen.ready': ({ addrs }) => {
-      if (!quiet) for (const addr of addrs) err.line(`listening on ${safe(addr)}`)
-    },
     'pubsub.peer': ({ peer_id, topics, mesh, score, agent_version }) => {
       status(null)
       if (count++ === 0 && !quiet) out.line(chalk.dim(row('PEER', 'SCORE', 'AGENT', 'TOPICS')))

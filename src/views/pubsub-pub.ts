@@ -1,12 +1,11 @@
 import { safe } from '../safe.ts'
 import { bytes, plural, shortId } from './format.ts'
 import { viewOf } from './screen.ts'
+import { whereNotes } from './topics.ts'
 
-export default viewOf(({ out, err, status, quiet, verbose }) => ({
+export default viewOf(({ out, err, status, quiet, verbose, options }) => ({
+  ...whereNotes(err, { quiet, verbose, options }),
   'run.start': () => status('waiting for subscribers'),
-  'listen.ready': ({ addrs }) => {
-    if (!quiet) for (const addr of addrs) err.line(`listening on ${safe(addr)}`)
-  },
   'pubsub.sent': ({ bytes: count, peers, peer_ids, topic, duplicate }) => {
     status(null)
     if (quiet) return

@@ -17,6 +17,7 @@ export default viewOf(screen => {
     'connection.open': connections['connection.open']!,
     'connection.close': connections['connection.close']!,
     'peer.identify': connections['peer.identify']!,
+    'peer.add': connections['peer.add']!,
     'listen.ready': ({ peer_id, addrs }) => {
       status(null)
       if (quiet) return

@@ -8,7 +8,7 @@ type Handlers = { [T in EventType]?: (event: Event<T>, at: Date) => void }
 
 /** What every command that listens shows: its addresses, then who comes and goes. */
 export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handlers {
-  const { out, err, quiet } = screen
+  const { out, err, quiet, verbose } = screen
   const { chalk, live } = out
   /** By address, those that this side dialed. */
   const dialed = new Set<string>()
@@ -53,6 +53,11 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       arrived(peer_id, null, at)
       const mark = chalk.dim(dialed.delete(remote_addr) ? '-out ' : '-in  ')
       log(at, mark, peer_id, `${safe(withoutId(remote_addr))}  after ${duration(duration_ms)}`)
+    },
+    'peer.add': ({ peer_id, sources, addrs: [addr, ...others] }, at) => {
+      if (!verbose) return
+      const where = addr == null ? '-' : `${safe(withoutId(addr))}${others.length === 0 ? '' : ` +${others.length}`}`
+      log(at, chalk.cyan('found '), peer_id, `${safe(sources.join(','))}  ${where}`)
     },
     'message.received': (event, at) => {
       const text =

@@ -1,7 +1,7 @@
 import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
 import { bytes, clock, plural, shortId } from './format.ts'
-import type { Pen } from './screen.ts'
+import type { Pen, Screen } from './screen.ts'
 
 type Subscriber = Pick<Event<'pubsub.join'>, 'peer_id' | 'topic'>
 
@@ -15,6 +15,18 @@ const reasons: Record<Event<'pubsub.reject'>['reason'], string> = {
   malformed: 'malformed',
   bad_score: 'from peers that did wrong before',
   unreadable: 'too large to be read'
+}
+
+type Look = Pick<Screen, 'quiet' | 'verbose' | 'options'>
+
+/** Where this side can be dialed, for a person who is to tell somebody; discovery tells by itself. */
+export function whereNotes({ line }: Pen, { quiet, verbose, options }: Look) {
+  const isTold = options?.mdns === true || options?.dht === true || options?.discover != null
+  return {
+    'listen.ready': ({ addrs }: Event<'listen.ready'>) => {
+      if (!quiet && (verbose || !isTold)) for (const addr of addrs) line(`listening on ${safe(addr)}`)
+    }
+  }
 }
 
 /** Who comes to topics and goes, and what is not taken: notes, a line each. */

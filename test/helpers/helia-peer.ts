@@ -1,5 +1,6 @@
 // A Helia node, with OrbitDB when it is asked for, in a process of its own: nothing of ours is in it. It prints its
-// peer ID and its addresses, then answers requests, one JSON line each.
+// peer ID and its addresses, then answers requests, one JSON line each. Its arguments are addresses to listen on, and
+// --discover: to announce itself over pubsub, and to dial who does, as libp2p's documentation of peer discovery has it.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ import { gossipsub } from '@libp2p/gossipsub'
 import { identify, identifyPush } from '@libp2p/identify'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
+import { pubsubPeerDiscovery } from '@libp2p/pubsub-peer-discovery'
 import { webRTC, webRTCDirect } from '@libp2p/webrtc'
 import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -20,25 +22,28 @@ import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 
 const wait = (): AbortSignal => AbortSignal.timeout(20_000)
+const discovers = process.argv.includes('--discover')
 const noStun = { rtcConfiguration: { iceServers: [] } }
 
 // the default encrypters and muxers of Helia; without its public bootstrappers, routers and gateways
 const helia = withBitswap(
   withLibp2p(createHeliaLight({ codecs: [dagCbor] }), {
-    addresses: { listen: process.argv.slice(2) },
+    addresses: { listen: process.argv.slice(2).filter(arg => arg !== '--discover') },
     transports: [circuitRelayTransport(), tcp(), webSockets(), webRTC(noStun), webRTCDirect(noStun)],
-    peerDiscovery: [],
+    peerDiscovery: discovers ? [pubsubPeerDiscovery({ interval: 1000 }) as never] : [],
     connectionMonitor: { enabled: false },
     services: {
       identify: identify(),
       identifyPush: identifyPush(),
       ping: ping(),
-      pubsub: gossipsub({ allowPublishToZeroTopicPeers: true, runOnLimitedConnection: true })
+      pubsub: gossipsub({ allowPublishToZeroTopicPeers: true })
     }
   })
 )
 await helia.start()
 const { libp2p } = helia
+// one that cannot be reached yet announces itself again
+if (discovers) libp2p.addEventListener('peer:discovery', ({ detail }) => void libp2p.dial(detail.id).catch(() => {}))
 
 interface Database {
   address: string
@@ -52,7 +57,11 @@ let database: Database | undefined
 
 const answers: Record<string, (text: string) => Promise<unknown>> = {
   addrs: async () => addrs(),
-  dial: async addr => (await libp2p.dial(multiaddr(addr), { signal: wait() })).remoteAddr.toString(),
+  dial: async addr => {
+    // one WebRTC dial in 30 between two Node processes hangs until its timeout of 6 s (@libp2p/webrtc 6.0)
+    const dial = () => libp2p.dial(multiaddr(addr), { signal: wait() })
+    return (await dial().catch(dial)).remoteAddr.toString()
+  },
   /** The agent version of a peer that is connected, once identify has said it. */
   agent: async peerId => {
     for (const until = wait(); ; until.throwIfAborted()) {
@@ -63,6 +72,16 @@ const answers: Record<string, (text: string) => Promise<unknown>> = {
     }
   },
   peers: async () => libp2p.getPeers().map(String),
+  /** Resolves once it is connected to a peer. */
+  met: async peerId => {
+    const met = new Promise<void>((resolve, reject) => {
+      libp2p.addEventListener('peer:connect', ({ detail }) => {
+        if (detail.toString() === peerId) resolve()
+      })
+      wait().addEventListener('abort', () => reject(new Error(`not connected to ${peerId}`)))
+    })
+    if (!libp2p.getPeers().some(peer => peer.toString() === peerId)) await met
+  },
   put: async text => {
     const bytes = new TextEncoder().encode(text)
     const cid = CID.createV1(0x55, await sha256.digest(bytes))

@@ -3,13 +3,14 @@ import { pubsubPeerDiscovery } from '@libp2p/pubsub-peer-discovery'
 import { type PlainNode, plainNode } from './plain-node.ts'
 import type { PeerInfo } from '@libp2p/interface'
 
-/** Resolves once a node hears of a peer over pubsub. */
-export function hears(node: PlainNode, peerId: string): Promise<void> {
+/** Resolves once a node hears of a peer over pubsub, with the addresses that it is said to have. */
+export function hears(node: PlainNode, peerId: string): Promise<string[]> {
   // not peer:discovery of the node: libp2p 3.3 does not listen to this service
   const { discovery } = node.services as unknown as { discovery: EventTarget }
   return new Promise(resolve => {
     discovery.addEventListener('peer', event => {
-      if ((event as CustomEvent<PeerInfo>).detail.id.toString() === peerId) resolve()
+      const { id, multiaddrs } = (event as CustomEvent<PeerInfo>).detail
+      if (id.toString() === peerId) resolve(multiaddrs.map(String))
     })
   })
 }

@@ -1,3 +1,4 @@
+import type { noise } from '@chainsafe/libp2p-noise'
 import type { ConnectionEncrypter, StreamMuxerFactory } from '@libp2p/interface'
 import type { Components } from './node.ts'
 import type { MuxerName, SecurityName } from './offers.ts'
@@ -13,7 +14,7 @@ const STREAM_WINDOW = 1 << 20
 const NEW_STREAMS = 1000
 
 const encrypters: Record<SecurityName, { protocol: string; load(): Promise<EncrypterFactory> }> = {
-  noise: { protocol: '/noise', load: async () => (await import('@chainsafe/libp2p-noise')).noise() },
+  noise: { protocol: '/noise', load: async () => inOurOrder((await import('@chainsafe/libp2p-noise')).noise()) },
   tls: { protocol: '/tls/1.0.0', load: async () => (await import('@libp2p/tls')).tls() }
 }
 
@@ -39,6 +40,28 @@ export async function loadEncrypters([first, ...others]: SecurityName[]): Promis
 
 export async function loadMuxers(names: MuxerName[]): Promise<MuxerFactory[]> {
   return await Promise.all(names.map(name => muxers[name]()))
+}
+
+/**
+ * On either side it takes the first muxer of the other side's list, so that two who have the same ones in another order
+ * end up with two muxers (@chainsafe/libp2p-noise 17.0). By the specification the order of the side that dials counts,
+ * and with that the other side agrees:
+ * https://github.com/libp2p/specs/blob/master/connections/inlined-muxer-negotiation.md
+ */
+function inOurOrder(factory: ReturnType<typeof noise>): EncrypterFactory {
+  return components => {
+    const encrypter = factory(components)
+    const secureOutbound = encrypter.secureOutbound.bind(encrypter)
+    encrypter.secureOutbound = async (stream, options) => {
+      const secured = await secureOutbound(stream, options)
+      // its type leaves out what is not about WebTransport
+      const { streamMuxers: theirs = [] } = (secured.remoteExtensions ?? {}) as { streamMuxers?: string[] }
+      const ours = [...components.upgrader.getStreamMuxers().values()]
+      const streamMuxer = secured.streamMuxer && ours.find(({ protocol }) => theirs.includes(protocol))
+      return { ...secured, streamMuxer }
+    }
+    return encrypter
+  }
 }
 
 function lazily({ protocol, load }: (typeof encrypters)[SecurityName]): EncrypterFactory {

@@ -14,6 +14,7 @@ import { type KadDHTInit, passthroughMapper, removePrivateAddressesMapper } from
 import { ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { quic } from '@chainsafe/libp2p-quic'
+import { yamux } from '@chainsafe/libp2p-yamux'
 import { webSockets } from '@libp2p/websockets'
 import { pubsubPeerDiscovery } from '@libp2p/pubsub-peer-discovery'
 import { tcp } from '@libp2p/tcp'
@@ -148,6 +149,17 @@ describe('@libp2p/tls 3.1', patient, () => {
     await using node = await dialer({ libp2p })
     const error = await errorOf(node.dial(multiaddr(addrOf(peer).replace(/[^/]+$/, OTHER))))
     assert.equal(error.message, 'Unexpected Peer')
+  })
+})
+
+describe('@chainsafe/libp2p-noise 17.0', patient, () => {
+  test('of two lists of muxers, either side takes the first of the other (src/security.ts)', async () => {
+    await using peer = await plainNode({ libp2p: { streamMuxers: [yamux(), mplex()] } })
+    await using node = await dialer({ libp2p: { streamMuxers: [mplex(), yamux()] } })
+    const opened = once(events(peer), 'connection:open')
+    const { multiplexer } = await node.dial(multiaddr(addrOf(peer)))
+    const [{ detail }] = await opened
+    assert.notEqual(multiplexer, detail.multiplexer)
   })
 })
 

@@ -68,12 +68,14 @@ function holdBack(muxer: Muxer, connection: MessageStream): void {
 }
 
 const STREAMS_A_SECOND = 5
+/** Their second begins when the first stream has come to them, which may have been long under way. */
+const SECOND_MS = 1500
 
 function paceStreams(muxer: StreamMuxer): void {
   const createStream = muxer.createStream.bind(muxer)
   const made: number[] = []
   muxer.createStream = async options => {
-    const at = Math.max(performance.now(), (made.at(-STREAMS_A_SECOND) ?? Number.NEGATIVE_INFINITY) + 1000)
+    const at = Math.max(performance.now(), (made.at(-STREAMS_A_SECOND) ?? Number.NEGATIVE_INFINITY) + SECOND_MS)
     made.push(at)
     if (made.length > STREAMS_A_SECOND) made.shift()
     const wait = at - performance.now()

@@ -17,7 +17,7 @@ const MOST_UNREAD = 1 << 20
 /**
  * mplex has no flow control: whoever sends faster than the other side reads loses the stream, at 4 MiB. So a stream that
  * nobody reads holds the whole connection back, and TCP its peer; the streams beside it wait for it. New streams are
- * made no faster than 4 a second: the sixth in a second by the clock of the other side is dropped there, without a word
+ * made no faster than 5 in a second and a half: the sixth in a second is dropped by the other side, without a word
  * (@libp2p/mplex 12.0).
  */
 export function heldBack(factory: StreamMuxerFactory): StreamMuxerFactory {
@@ -68,15 +68,17 @@ function holdBack(muxer: Muxer, connection: MessageStream): void {
   }
 }
 
-const STREAMS_A_SECOND = 4
+const STREAMS = 5
+/** Their second begins when the first stream has come to them, which may have been long under way. */
+const SECOND_MS = 1500
 
 function paceStreams(muxer: StreamMuxer): void {
   const createStream = muxer.createStream.bind(muxer)
   const made: number[] = []
   muxer.createStream = async options => {
-    const at = Math.max(performance.now(), (made.at(-STREAMS_A_SECOND) ?? Number.NEGATIVE_INFINITY) + 1000)
+    const at = Math.max(performance.now(), (made.at(-STREAMS) ?? Number.NEGATIVE_INFINITY) + SECOND_MS)
     made.push(at)
-    if (made.length > STREAMS_A_SECOND) made.shift()
+    if (made.length > STREAMS) made.shift()
     const wait = at - performance.now()
     if (wait > 0) await sleep(wait, undefined, { signal: options?.signal })
     return await createStream(options)

@@ -34,8 +34,10 @@ interface Noise extends ConnectionEncrypter {
 }
 
 /**
- * Takes the first muxer of ours that the other side has too. Noise of js-libp2p takes the first of theirs, and so do
- * they: with the same two in another order, each side then speaks another one (17.0).
+ * Takes the first muxer of ours that the other side has too. By the specification the order of the side that dials
+ * counts; noise of js-libp2p takes the first of the other side's on either side, so that with the same two in another
+ * order each would speak another one (17.0). This fits both when we dial, and js-libp2p when it does:
+ * https://github.com/libp2p/specs/blob/master/connections/inlined-muxer-negotiation.md
  */
 function inOurOrder(create: EncrypterFactory): EncrypterFactory {
   return components => {

@@ -59,6 +59,10 @@ describe('what is agreed on', patient, () => {
     const addr = addrOf(peer)
     assert.deepEqual(await agreed(addr), ['noise', 'yamux'])
     assert.deepEqual(await agreed(addr, { security: ['tls', 'noise'] }), ['tls', 'yamux'])
+    for (const security of ['noise', 'tls'] as const) {
+      assert.deepEqual(await agreed(addr, { security: [security], muxer: ['yamux', 'mplex'] }), [security, 'yamux'])
+      assert.deepEqual(await agreed(addr, { security: [security], muxer: ['mplex', 'yamux'] }), [security, 'mplex'])
+    }
     assert.deepEqual(await agreed(addr, { security: ['tls'], muxer: ['mplex'] }), ['tls', 'mplex'])
     assert.deepEqual(await agreed(addr, { security: ['noise'], muxer: ['mplex'] }), ['noise', 'mplex'])
   })
@@ -67,6 +71,8 @@ describe('what is agreed on', patient, () => {
     await using listening = begin(listen, { listen: [LOCAL], maxMessage: 1 << 20, muxer: ['yamux', 'mplex'] })
     const [addr] = (await listening.next('listen.ready')).addrs
     for (const security of ['tls', 'noise'] as const) {
+      assert.deepEqual(await agreed(addr!, { security: [security], muxer: ['mplex', 'yamux'] }), [security, 'mplex'])
+      assert.equal((await listening.next('connection.open')).muxer, 'mplex')
       for (const muxer of ['yamux', 'mplex'] as const) {
         assert.deepEqual(await agreed(addr!, { security: [security], muxer: [muxer] }), [security, muxer])
         const opened = await listening.next('connection.open')

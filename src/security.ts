@@ -1,3 +1,4 @@
+import type { noise } from '@chainsafe/libp2p-noise'
 import type { ConnectionEncrypter, StreamMuxerFactory } from '@libp2p/interface'
 import type { Components } from './node.ts'
 import type { MuxerName, SecurityName } from './offers.ts'
@@ -28,29 +29,6 @@ const muxers: Record<MuxerName, () => Promise<MuxerFactory>> = {
   }
 }
 
-/** What @chainsafe/libp2p-noise 17.0 has inside. */
-interface Noise extends ConnectionEncrypter {
-  getStreamMuxer(theirs: string[] | undefined): StreamMuxerFactory | undefined
-}
-
-/**
- * Takes the first muxer of ours that the other side has too. By the specification the order of the side that dials
- * counts; noise of js-libp2p takes the first of the other side's on either side, so that with the same two in another
- * order each would speak another one (17.0). This fits both when we dial, and js-libp2p when it does:
- * https://github.com/libp2p/specs/blob/master/connections/inlined-muxer-negotiation.md
- */
-function inOurOrder(create: EncrypterFactory): EncrypterFactory {
-  return components => {
-    const noise = create(components) as Noise
-    const getStreamMuxer = noise.getStreamMuxer.bind(noise)
-    noise.getStreamMuxer = theirs => {
-      const ours = [...components.upgrader.getStreamMuxers()]
-      return ours.find(([protocol]) => theirs?.includes(protocol))?.[1] ?? getStreamMuxer(theirs)
-    }
-    return noise
-  }
-}
-
 /**
  * In the order of preference. The first is what most connections take, and is read now; the others when a peer asks for
  * them: reading @libp2p/tls 3.1 takes as long as all the rest of a start.
@@ -62,6 +40,29 @@ export async function loadEncrypters([first, ...others]: SecurityName[]): Promis
 
 export async function loadMuxers(names: MuxerName[]): Promise<MuxerFactory[]> {
   return await Promise.all(names.map(name => muxers[name]()))
+}
+
+/**
+ * On either side it takes the first muxer of the other side's list, so that two who have the same ones in another order
+ * end up with two muxers (@chainsafe/libp2p-noise 17.0). By the specification the order of the side that dials counts,
+ * and with that the other side agrees:
+ * https://github.com/libp2p/specs/blob/master/connections/inlined-muxer-negotiation.md
+ * A js-libp2p node that dials us with the other order is lost, as it is to every other js-libp2p node.
+ */
+function inOurOrder(factory: ReturnType<typeof noise>): EncrypterFactory {
+  return components => {
+    const encrypter = factory(components)
+    const secureOutbound = encrypter.secureOutbound.bind(encrypter)
+    encrypter.secureOutbound = async (stream, options) => {
+      const secured = await secureOutbound(stream, options)
+      // its type leaves out what is not about WebTransport
+      const { streamMuxers: theirs = [] } = (secured.remoteExtensions ?? {}) as { streamMuxers?: string[] }
+      const ours = [...components.upgrader.getStreamMuxers().values()]
+      const streamMuxer = secured.streamMuxer && ours.find(({ protocol }) => theirs.includes(protocol))
+      return { ...secured, streamMuxer }
+    }
+    return encrypter
+  }
 }
 
 function lazily({ protocol, load }: (typeof encrypters)[SecurityName]): EncrypterFactory {

@@ -5,11 +5,11 @@ import { count, duration } from './parse.ts'
 
 /** The row of `peers` in the command table. */
 export function peersCommand(command: Command): void {
-  common(dialing(command))
+  common(dialing(command, 'ask this relay, and see who comes through it'))
     .description('Ask every source that is named for peers, and show each with its addresses and its agent.')
     .option('--mdns', 'ask the local network')
     .option('--bootstrap <addr...>', 'dial these peers')
-    .option('--dht', 'walk through the DHT, from the --bootstrap peers on, without taking part in it')
+    .option('--dht', 'walk through the DHT, from the --bootstrap peers on')
     .option('--dht-protocol <id>', 'the protocol of that DHT (default: /ipfs/kad/1.0.0)')
     .option('--pubsub [topic...]', 'hear who announces itself on these topics (default: _peer-discovery._p2p._pubsub)')
     .addOption(

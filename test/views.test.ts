@@ -118,7 +118,7 @@ test('dial over WebRTC: the way through the relay, then both times', () => {
     '  signal     20.0 ms                    █████████▎',
     '  connect    60.0 ms                             ███████████████████████████▊',
     '  identify   10.0 ms                                                         ████▋',
-    '  total     130.0 ms   muxer webrtc',
+    '  total     130.0 ms   security native   muxer webrtc',
     'direct by WebRTC   relayed after 40.0 ms, direct 80.0 ms later',
     'direct by WebRTC   relayed after 40.0 ms, direct 80.0 ms later   round trip 1.36 ms relayed, 0.73 ms direct'
   ])

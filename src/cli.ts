@@ -14,6 +14,7 @@ import {
   dialing,
   examples,
   ownFirst,
+  RELAYED,
   seeking,
   serving,
   stunOption,
@@ -140,35 +141,38 @@ function table(): Command {
   add('listen', 'be a peer to test against: answers ping, identify, echo, messages and files', command =>
     common(announcing(serving(command)))
       .description('Listen for peers, print the addresses to dial and show who comes and what they send, until ^C.')
-      .option('--circuit <relay...>', 'be reachable through these relays')
-      .option('--webrtc', 'with --circuit: dialable over WebRTC too, which is direct in the end')
-      .addOption(stunOption())
-      .option('--punch', 'with it: dial whoever comes through them directly, at public addresses that they name')
-      .option('--punch-private', '- at private ones too, and name ours')
       .addOption(
         new Option('--max-message <size>', 'the largest message that is taken').default(1 << 20, '1MiB').argParser(size)
       )
+      .addOption(
+        new Option('--serve <list>', 'answer these too: autonat, which dials those who ask').argParser(words('autonat'))
+      )
+      .optionsGroup(RELAYED)
+      .option('--circuit <relay...>', 'be reachable through these relays')
+      .option('--webrtc', 'with --circuit: be dialed over WebRTC too, which is direct in the end')
+      .addOption(stunOption())
+      .option('--punch', 'with --circuit: dial whoever comes through it directly, at public addresses')
+      .option('--punch-private', 'with --punch: dial private addresses that the peer names too, and name ours')
+      .optionsGroup('Taking files:')
       .option('--recv <dir>', 'take files into this folder, and into no other')
-      .option('--overwrite', 'with --recv: replace a file that has the name')
-      .option('--rename', 'with --recv: call the new one name-1.ext then; else it is refused')
+      .option('--overwrite', 'replace a file that has the name; else the new one is refused')
+      .option('--rename', 'call the new one name-1.ext then')
       .addOption(
         new Option('--max-file <size>', 'the largest file that is taken')
           .default(100 * 2 ** 20, '100MiB')
           .argParser(size)
       )
       .addOption(
-        new Option('--max-total <size>', 'as much of all files in this run').default(2 ** 30, '1GiB').argParser(size)
+        new Option('--max-total <size>', 'the most that is taken in this run').default(2 ** 30, '1GiB').argParser(size)
       )
       .addOption(
         new Option('--keep-free <percent>', 'leave this much of the disk free').default(10, '10').argParser(percent)
       )
-      .addOption(
-        new Option('--serve <list>', 'answer these too: autonat, which dials those who ask').argParser(words('autonat'))
-      )
-      .option('--protocol <id>', 'answer this protocol too, in one of these ways:')
-      .option('--raw', '- stdin to its first stream, the stream to stdout, and end with it')
-      .option('--echo', '- send back what comes')
-      .option('--exec <command>', '- run this with sh for each stream, and join its stdin and stdout with it')
+      .optionsGroup('A protocol of your own, in one of three ways:')
+      .option('--protocol <id>', 'answer this protocol too')
+      .option('--raw', 'stdin to its first stream, the stream to stdout, and end with it')
+      .option('--echo', 'send back what comes')
+      .option('--exec <command>', 'run this with sh for each stream, and join its stdin and stdout with it')
       .option('--lp', 'with --raw: each line is a frame behind its length as a varint, both ways')
       .option('--hex', 'with --raw: show what comes as hex')
       .addHelpText(
@@ -217,7 +221,7 @@ function table(): Command {
 
   add('addr', 'take addresses apart, look names up, write dnsaddr records', addrCommands)
 
-  add('key', 'make, show and convert private keys', keyCommands)
+  add('key', 'make, show and convert private keys, and make swarm keys', keyCommands)
 
   add('schema', 'print the JSON Schema of the events that --json writes', command =>
     common(command)

@@ -173,7 +173,7 @@ export const codes = {
     hint: 'a multiaddr looks like /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...'
   },
   invalid_option: { exit: 2, says: 'wrong use', hint: 'p2pctl help' },
-  invalid_check_file: { exit: 2, says: 'not a check file', hint: 'p2pctl help check-file' },
+  invalid_check_file: { exit: 2, says: 'not a check file', hint: 'look at the line that the message names' },
   hash_mismatch: {
     exit: 1,
     says: 'what arrived is not what was sent',

@@ -79,7 +79,7 @@ test('help on errors lists every code with its exit code and its hint', async ()
     const entry = text.split('\n\n').find(block => block.startsWith(`${code}\n`))
     assert.ok(entry, `${code} is missing`)
     assert.match(entry, new RegExp(`; exit code ${exit}$`, 'm'))
-    assert.ok(entry.includes(hint))
+    assert.ok(entry.replace(/\n {4}/g, ' ').includes(hint), entry)
   }
 })
 
@@ -101,10 +101,26 @@ test('help on the environment has the variable of every option', async () => {
   }
 })
 
+test('help on the environment names the commands that take a variable, and where all of a group do, the group', async () => {
+  const text = (await help('help', 'environment')).replace(/\n {6,}/g, ' ')
+  const takers = (name: string): string | undefined => new RegExp(`^  P2PCTL_${name} +(.+)$`, 'm').exec(text)?.[1]
+  assert.equal(takers('JSON'), 'every command')
+  assert.equal(takers('ALLOW_PRIVATE'), 'dht')
+  assert.equal(takers('COUNT'), 'ping, dht providers, dht get, pubsub sub')
+  assert.equal(takers('CA'), 'dial, ping, send, relay check, relay reserve, peers, dht, pubsub, doctor')
+})
+
 test('help on targets explains each form', async () => {
   const text = await help('help', 'targets')
-  for (const form of ['/ip4/', '/dns4/', '/dnsaddr/', '/p2p-circuit/', '@bootnodes.txt', '--relay', '--mdns']) {
+  const forms = ['/ip4/', '/dns4/', '/dnsaddr/', '/quic-v1', '/webrtc-direct', '/unix/', '/p2p-circuit/', '/webrtc/']
+  for (const form of [...forms, '@bootnodes.txt', '--relay', '--mdns', '--bootstrap', '--dht']) {
     assert.ok(text.includes(form), form)
+  }
+})
+
+test('every topic of the help fits a terminal of 80 columns', async () => {
+  for (const topic of ['errors', 'exit-codes', 'environment', 'targets']) {
+    for (const line of (await help('help', topic)).split('\n')) assert.ok(line.length <= 80, line)
   }
 })
 

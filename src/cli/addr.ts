@@ -10,13 +10,13 @@ const view = () => import('../views/addr.ts')
 export function addrCommands(addr: Command): void {
   addr.helpCommand(false).description('Addresses: what they say, what is behind them, and how to publish them.')
 
-  common(addr.command('parse'))
+  common(addr.command('parse').summary('take addresses apart, offline'))
     .argument('<addr...>', ADDR)
     .description('Take addresses apart, offline: components, peer ID, what dials them, and everything that is wrong.')
     .addHelpText('after', examples('addr parse /ip4/127.0.0.1/tcp/4001', 'addr parse --json @bootnodes.txt'))
     .action(runs(() => import('../commands/addr-parse.ts'), view))
 
-  common(addr.command('resolve'))
+  common(addr.command('resolve').summary('look up the names in an address'))
     .argument('<addr>', 'a multiaddr with a name in it')
     .description(
       'Look up the names in an address: the tree of dnsaddr records with the fault of each, then what is left.'
@@ -36,7 +36,7 @@ export function addrCommands(addr: Command): void {
     )
     .action(runs(() => import('../commands/addr-resolve.ts'), view))
 
-  common(addr.command('dnsaddr'))
+  common(addr.command('dnsaddr').summary('print TXT records for a DNS zone'))
     .argument('<domain>', 'where to publish them: example.org for /dnsaddr/example.org')
     .argument('<addr...>', ADDR)
     .description('Print TXT records for a DNS zone, so that /dnsaddr/DOMAIN leads to these addresses.')

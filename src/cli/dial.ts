@@ -1,22 +1,16 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { runs } from './calls.ts'
 import { transportNames } from '../transports.ts'
-import { choosing, common, dialing, examples, seeking, TARGET } from './options.ts'
+import { choosing, common, dialing, examples, OWN, seeking, TARGET } from './options.ts'
 import { count, duration, port, words } from './parse.ts'
 
 /** The row of `dial` in the command table. */
 export function declareDial(command: Command): Command {
-  return common(seeking(choosing(dialing(command))))
+  command
     .argument('[target...]', TARGET)
     .description('Connect to a peer by the address given and no other; show the time of each phase, then who answered.')
-    .option('--upgrade', 'make a connection through a relay a direct one, over WebRTC, and compare the two')
+    .optionsGroup(OWN)
     .option('--protocol <id...>', 'negotiate these protocols too, and say which are spoken')
-    .option('--each', 'dial every address of a target on its own, each from a fresh node, and show a table')
-    .option('--announced', 'the same for every address that the peer announces: which are stale, which of another peer')
-    .option('--any', 'with these: one address that works is enough; else all that can be dialed from here must work')
-    .addOption(
-      new Option('--concurrency <n>', 'with these: dial so many at once; 1 for exact times').default(8).argParser(count)
-    )
     .addOption(
       new Option('--hold <dur>', 'keep the connection this long, and say who ended it and why').argParser(duration)
     )
@@ -25,14 +19,11 @@ export function declareDial(command: Command): Command {
         format
       )
     )
-    .optionsGroup('Hole punching, for a target behind a relay:')
-    .option('--punch', 'go for a direct connection, show each step and say what came of it')
-    .option(
-      '--punch-port <n>',
-      'be dialed back at this TCP port, as one that the router forwards; any by default',
-      port
-    )
-    .option('--punch-private', 'dial private addresses that the peer names too, and name ours')
+    .optionsGroup('Every address on its own, in a table:')
+    .option('--each', 'those of the target, each from a fresh node')
+    .option('--announced', 'those that the peer announces: which are stale, which of another peer')
+    .option('--any', 'one that works is enough; else all that can be dialed from here must work')
+    .option('--concurrency <n>', 'dial so many at once; 1 for exact times', count, 8)
     .optionsGroup('Expecting, else exit code 1:')
     .option('--expect-peer <id>', 'this peer answers, else exit code 5')
     .option('--expect-agent <text>', 'its agent version has this in it, or matches this /regex/')
@@ -42,6 +33,12 @@ export function declareDial(command: Command): Command {
     )
     .option('--expect-observed <addr>', 'it sees us from this address or range: 203.0.113.0/24')
     .addOption(new Option('--max-total <dur>', 'all phases together take no longer').argParser(duration))
+  choosing(dialing(command))
+    .option('--upgrade', 'make the connection a direct one, over WebRTC, and compare the two')
+    .option('--punch', 'make it a direct one by a hole punch (DCUtR), and show each step')
+    .option('--punch-port <n>', 'with --punch: be dialed back at this TCP port, as one that the router forwards', port)
+    .option('--punch-private', 'with --punch: dial private addresses that the peer names too, and name ours')
+  return common(seeking(command))
     .addHelpText('after', `${FIELDS}${PUNCH}${examples(...EXAMPLES)}`)
     .action(
       runs(
@@ -72,14 +69,11 @@ ${fieldLines.map(line => `  ${line}`).join('\n')}
 `
 
 const PUNCH = `
-What dial --punch RELAY/p2p-circuit/p2p/PEER-ID can do: the peer dials back, or
-opens /libp2p/dcutr (DCUtR) and both dial at the same moment. Node cannot dial
-from the port that it listens on, neither with TCP nor with QUIC. So it works
-where one side can be dialed: direct_dial, reversed, or success through a port
-that a router forwards. A NAT on both sides it cannot cross, and says timeout or
-failed; WebRTC can: dial RELAY/p2p-circuit/webrtc/p2p/PEER-ID. The other words
-are no_stream, where the peer never began, and protocol_error. Public addresses
-that the peer names are dialed, private ones only with --punch-private.
+What comes of --punch: direct_dial, reversed (the peer dialed back) or success
+(both dialed at once), where one side can be dialed; else timeout, failed,
+no_stream (the peer never began) or protocol_error. Node cannot dial from the
+port that it listens on: across two NATs there is WebRTC alone, by --upgrade or
+a target RELAY/p2p-circuit/webrtc/p2p/PEER-ID.
 `
 
 /** A format of --write-out, which names no field that there is not. */

@@ -8,7 +8,7 @@ const view = () => import('../views/key.ts')
 export function keyCommands(key: Command): void {
   key.helpCommand(false).description('Private keys, in files that only you can read.')
 
-  common(key.command('gen'))
+  common(key.command('gen').summary('make a private key, for --identity'))
     .argument('<file>', 'where to write it; never overwritten')
     .description('Make a private key for --identity, and print its peer ID.')
     .optionsGroup(OWN)
@@ -20,7 +20,7 @@ export function keyCommands(key: Command): void {
     .addHelpText('after', examples('key gen id.key', 'key gen rsa.key --type rsa'))
     .action(runs(() => import('../commands/key-gen.ts'), view))
 
-  common(key.command('show'))
+  common(key.command('show').summary('print the peer ID of a private key'))
     .argument('<file>', 'a private key, or a swarm key')
     .description(
       'Print the peer ID of a private key; with -v its type, its public key and the ID in other spellings. Of a swarm key, its fingerprint.'
@@ -28,7 +28,7 @@ export function keyCommands(key: Command): void {
     .addHelpText('after', examples('key show id.key', 'key show -v id.key', 'key show swarm.key'))
     .action(runs(() => import('../commands/key-show.ts'), view))
 
-  common(key.command('psk'))
+  common(key.command('psk').summary('make the key of a private network, for --psk'))
     .argument('<file>', 'where to write it; never overwritten')
     .description(
       'Make the key of a private network (swarm.key), for --psk and for Kubo, and print its fingerprint, which Kubo prints too.'
@@ -36,7 +36,7 @@ export function keyCommands(key: Command): void {
     .addHelpText('after', examples('key psk swarm.key'))
     .action(runs(() => import('../commands/key-psk.ts'), view))
 
-  common(key.command('convert'))
+  common(key.command('convert').summary('write a private key in another form'))
     .argument('<file>', "a private key in any of the forms, or Kubo's config")
     .argument('<out>', 'where to write it; never overwritten')
     .description('Write a private key in another form. Each of them is read wherever a key is asked for.')

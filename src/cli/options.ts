@@ -5,13 +5,15 @@ import { count, duration, port, stunUrls, words } from './parse.ts'
 
 export const TARGET = 'a multiaddr, @file with one a line, or - for stdin; p2pctl help targets'
 
-/** The options that are a command's own come first in its help. */
+/** The options that are a command's own come first in its help, and what every command takes last. */
 export const OWN = 'Options:'
+const COMMON = 'Output and settings:'
+export const RELAYED = 'Over a relay:'
 
 /** What every command takes. */
 export function common(command: Command): Command {
   return command
-    .optionsGroup('Output and settings:')
+    .optionsGroup(COMMON)
     .option('--json', 'write NDJSON to stdout, one event a line')
     .option('-q, --quiet', 'results and errors only')
     .option('-v, --verbose', 'more of what is known')
@@ -42,29 +44,31 @@ function networked(command: Command): Command {
 }
 
 /** What every command that dials takes. */
-export function dialing(command: Command): Command {
+export function dialing(command: Command, relay = 'reach bare peer IDs through this relay'): Command {
   return networked(command.optionsGroup('Dialing:'))
     .addOption(
       new Option('-W, --timeout <dur>', 'give one attempt this long').default(10_000, '10s').argParser(duration)
     )
-    .option('--relay <addr>', 'reach bare peer IDs through this relay')
     .addOption(
       new Option('--transport <list>', `dial over these only: ${transportNames.join(', ')}`).argParser(
         words(...transportNames)
       )
     )
-    .addOption(stunOption())
     .option('-4, --ipv4', 'IPv4 only')
     .option('-6, --ipv6', 'IPv6 only')
     .option('--dns <server>', 'ask this DNS server, host[:port]')
     .option('--require-peer-id', 'refuse targets that name no peer')
     .option('--ca <file>', 'trust these certificates too when dialing wss (PEM)')
     .option('--insecure', 'dial wss without checking the certificate')
+    .optionsGroup(RELAYED)
+    .option('--relay <addr>', relay)
+    .addOption(stunOption())
 }
 
 /** Which addresses of a target are dialed. */
 export function choosing(command: Command): Command {
   return command
+    .optionsGroup(RELAYED)
     .addOption(
       new Option('--direct-only', 'no circuits; WebRTC through a relay is direct in the end').conflicts('relayedOnly')
     )
@@ -75,7 +79,7 @@ export function choosing(command: Command): Command {
 export function stunOption(): Option {
   return new Option(
     '--stun <list>',
-    'for WebRTC through NATs: ask these servers for our outside address, as stun:host:port; else nobody is asked'
+    'for WebRTC: ask these STUN servers for our outside address, as stun:host:port (default: nobody)'
   ).argParser(stunUrls)
 }
 
@@ -113,7 +117,7 @@ export function seeking(command: Command): Command {
 export function announcing(command: Command, pubsub = 'announce itself on these topics'): Command {
   return ways(command.optionsGroup('Being found:'), {
     mdns: 'answer the local network',
-    bootstrap: 'connect to these peers, and again when a connection is lost',
+    bootstrap: 'dial these peers, and again when they leave',
     dht: 'take part in the DHT of the --bootstrap peers as a server',
     pubsub
   })
@@ -151,7 +155,7 @@ export function examples(...lines: string[]): string {
   return `\nExamples:\n${lines.map(line => `  $ ${line.includes('p2pctl') ? '' : 'p2pctl '}${line}`).join('\n')}\n`
 }
 
-/** The groups of a help text, the command's own options first. */
+/** The groups of a help text: the command's own options first, those of every command last. */
 export const ownFirst: Help['groupItems'] = function <T>(
   this: Help,
   unsorted: T[],
@@ -162,5 +166,6 @@ export const ownFirst: Help['groupItems'] = function <T>(
     string,
     T[]
   ][]
-  return new Map(groups.sort(([a], [b]) => Number(b === OWN) - Number(a === OWN))) as never
+  const rank = ([heading]: [string, T[]]): number => (heading === OWN ? 0 : heading === COMMON ? 2 : 1)
+  return new Map(groups.sort((a, b) => rank(a) - rank(b))) as never
 }

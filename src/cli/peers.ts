@@ -8,10 +8,10 @@ export function peersCommand(command: Command): void {
   const sources = {
     mdns: 'ask the local network',
     bootstrap: 'dial these peers',
-    dht: 'walk through the DHT, from the --bootstrap peers on, without taking part in it',
+    dht: 'walk through the DHT, from the --bootstrap peers on',
     pubsub: 'hear who announces itself on these topics'
   }
-  ways(common(dialing(command)), sources)
+  ways(common(dialing(command, 'ask this relay, and see who comes through it')), sources)
     .description('Ask every source that is named for peers, and show each with its addresses and its agent.')
     .addOption(
       new Option(

@@ -7,7 +7,7 @@ import { count, duration } from './parse.ts'
 export function pubsubCommands(pubsub: Command): void {
   pubsub.helpCommand(false).description('Messages by topic, over gossipsub.')
 
-  common(serving(gathering(pubsub.command('sub'))))
+  common(serving(gathering(pubsub.command('sub').summary('print what is said on topics'))))
     .argument('<topic...>', 'what to subscribe to')
     .description(
       'Subscribe to topics, and print each message with who signed it, until ^C. With no peer named it listens, to be dialed, and so it does with --mdns, --dht and --discover; on a --relay it makes a reservation, to be dialed there.'
@@ -34,7 +34,7 @@ export function pubsubCommands(pubsub: Command): void {
       )
     )
 
-  common(listening(gathering(pubsub.command('pub'))))
+  common(listening(gathering(pubsub.command('pub').summary('publish to a topic'))))
     .argument('<topic>', 'where to publish')
     .argument('[text]', 'the message, or - to read it from stdin')
     .description(
@@ -59,7 +59,7 @@ export function pubsubCommands(pubsub: Command): void {
       )
     )
 
-  common(listening(gathering(pubsub.command('peers'))))
+  common(listening(gathering(pubsub.command('peers').summary('who subscribes to what'))))
     .argument('[topic]', 'only who subscribes to this')
     .description(
       'Show who speaks gossipsub, what each subscribes to, and how this side rates it; exit 1 if nobody does.'

@@ -99,7 +99,7 @@ function lookUp(values: Values, command: Command, option: Option): unknown {
 }
 
 /** `ping`, `key gen` */
-function sectionOf(command: Command): string {
+export function sectionOf(command: Command): string {
   const parent = command.parent
   return parent?.parent == null ? command.name() : `${parent.name()} ${command.name()}`
 }

@@ -45,7 +45,7 @@ function networked(command: Command): Command {
 
 /** What every command that dials takes. */
 export function dialing(command: Command, relay = 'reach bare peer IDs through this relay'): Command {
-  return networked(command.optionsGroup('Dialing:'))
+  networked(command.optionsGroup('Dialing:'))
     .addOption(
       new Option('-W, --timeout <dur>', 'give one attempt this long').default(10_000, '10s').argParser(duration)
     )
@@ -58,11 +58,15 @@ export function dialing(command: Command, relay = 'reach bare peer IDs through t
     .option('-6, --ipv6', 'IPv6 only')
     .option('--dns <server>', 'ask this DNS server, host[:port]')
     .option('--require-peer-id', 'refuse targets that name no peer')
+  return trusting(command).optionsGroup(RELAYED).option('--relay <addr>', relay).addOption(stunOption())
+}
+
+/** What every command takes that may dial wss. */
+function trusting(command: Command): Command {
+  return command
+    .optionsGroup('Dialing:')
     .option('--ca <file>', 'trust these certificates too when dialing wss (PEM)')
     .option('--insecure', 'dial wss without checking the certificate')
-    .optionsGroup(RELAYED)
-    .option('--relay <addr>', relay)
-    .addOption(stunOption())
 }
 
 /** Which addresses of a target are dialed. */
@@ -115,7 +119,7 @@ export function seeking(command: Command): Command {
 
 /** What every command takes that can be found by others. */
 export function announcing(command: Command, pubsub = 'announce itself on these topics'): Command {
-  return ways(command.optionsGroup('Being found:'), {
+  return ways(trusting(command).optionsGroup('Being found:'), {
     mdns: 'answer the local network',
     bootstrap: 'dial these peers, and again when they leave',
     dht: 'take part in the DHT of the --bootstrap peers as a server',

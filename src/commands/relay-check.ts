@@ -48,9 +48,8 @@ export default async function* relayCheck(options: Options, signal: AbortSignal)
   const [relay] = await readTargets([options.relay])
   const through = options.through == null ? null : peerOf(options.through)
   const { ping } = await import('@libp2p/ping')
-  const { identity, security, muxer, psk } = options
-  await using far = await openNode({ identity, security, muxer, psk, services: { ping: ping() } })
-  await using near = await openNode({ security, muxer, psk })
+  await using far = await openNode({ ...options, services: { ping: ping() } })
+  await using near = await openNode({ ...options, identity: undefined })
   yield { type: 'run.start', peer_id: far.peerId }
   const failed: string[] = []
   for await (const event of look(far, near, relay!, through, options, signal)) {

@@ -15,7 +15,7 @@ export default async function* relayReserve(options: Options, signal: AbortSigna
   const { ping } = await import('@libp2p/ping')
   const queue = createQueue<Said>()
   await using node = await openNode({
-    identity: options.identity,
+    ...options,
     services: { ping: ping() },
     mayConnect: () => queue.size < MAX_WAITING
   })

@@ -82,7 +82,8 @@ function isInstalled(name: string): boolean {
   }
 }
 
-function platform(): string {
+/** As the packages with native code call it. */
+export function platform(): string {
   const { platform, arch } = process
   if (platform === 'win32') return `${platform}-${arch}-msvc`
   if (platform !== 'linux') return `${platform}-${arch}`

@@ -5,6 +5,7 @@ import { Failure } from '../errors.ts'
 import type { Components } from '../node.ts'
 import { safe } from '../safe.ts'
 import { currentTrace } from '../trace.ts'
+import { pausable } from './quic-streams.ts'
 import { dialOverUdp } from './udp.ts'
 
 /** As go-libp2p: a network that is away for a while is loss, and not the end of the connection. */
@@ -16,6 +17,8 @@ export function quicTransport(): (components: Components) => Transport {
   const library = quic({ maxIdleTimeout: IDLE_MS, keepAliveInterval: KEEP_ALIVE_MS })
   return components => {
     const transport = library(components)
+    const dial = transport.dial.bind(transport)
+    transport.dial = async (addr, options) => await dial(addr, { ...options, upgrader: pausable(options.upgrader) })
     dialOverUdp(transport, {
       onSecured: () => {
         const trace = currentTrace()
@@ -25,7 +28,7 @@ export function quicTransport(): (components: Components) => Transport {
     })
     const createListener = transport.createListener.bind(transport)
     transport.createListener = options => {
-      const listener = createListener(options)
+      const listener = createListener({ ...options, upgrader: pausable(options.upgrader) })
       const getAddrs = listener.getAddrs.bind(listener)
       // of an address that was made from bytes, the bytes keep the port 0 (@chainsafe/libp2p-quic 2.1): its text is right;
       // and link-local addresses come without the interface that they are for, so that nobody can dial them

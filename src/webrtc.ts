@@ -51,7 +51,7 @@ export function classifyWebrtc(error: unknown, trace: Trace, timedOut: boolean):
       code: 'io_timeout',
       phase: 'connect',
       says: 'both peers agreed on WebRTC, and found no direct way to each other in time (ICE)',
-      hint: 'between NATs each side needs --stun stun:HOST:PORT; where UDP is blocked the circuit remains: dial it without /webrtc'
+      hint: 'between NATs each side needs --stun stun:HOST:PORT; where a NAT is symmetric or UDP is blocked the circuit remains: dial it without /webrtc'
     }
   }
   if (timedOut)

@@ -17,10 +17,16 @@ export interface Crew extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-export function createCrew(): Crew {
+/** With the signal it is gone at once, whatever else takes its time to end. */
+export function createCrew(signal: AbortSignal): Crew {
   const children: ChildProcess[] = []
+  const kill = (): void => {
+    for (const child of children) child.kill('SIGKILL')
+  }
+  signal.addEventListener('abort', kill)
   return {
     start(...args) {
+      signal.throwIfAborted()
       const child = spawn(process.execPath, [process.argv[1]!, ...args, '--json', '--config', 'none'], {
         stdio: ['ignore', 'pipe', 'ignore'],
         env: withoutSettings(process.env)
@@ -34,7 +40,8 @@ export function createCrew(): Crew {
         throw new Failure('internal', `a process of our own ended with ${codes.join(', ')}`)
     },
     async [Symbol.asyncDispose]() {
-      for (const child of children) child.kill('SIGKILL')
+      signal.removeEventListener('abort', kill)
+      kill()
     }
   }
 }
@@ -83,7 +90,7 @@ async function endOf(child: ChildProcess): Promise<number | null> {
   return child.exitCode
 }
 
-/** The demo shows the defaults, whatever the user has set. */
+/** They show the defaults, whatever the user has set. */
 function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('P2PCTL_')))
 }

@@ -6,7 +6,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
-import { assertPrivate, loadProtector, whyNotPrivate } from './private-network.ts'
+import { assertPrivate, assertPrivateListener, loadProtector } from './private-network.ts'
 import { loadEncrypters, loadMuxers } from './security.ts'
 import { loadTransport, transportFor, type TransportName, type TransportOptions, whyNoTransport } from './transports.ts'
 import { version } from './version.ts'
@@ -154,8 +154,7 @@ async function closeInOrder(connection: Connection): Promise<void> {
 export async function listenOn(node: Node, addr: string): Promise<void> {
   const ma = parseAddr(addr)
   const kind = transportOf(ma)
-  const why = node.fingerprint == null ? null : whyNotPrivate(kind)
-  if (why != null) throw new Failure('no_such_listener', `cannot listen on ${addr}: ${why}`, { phase: 'listen', addr })
+  if (node.fingerprint != null) assertPrivateListener(addr, kind)
   if (kind === 'webrtc') {
     throw new Failure('no_such_listener', `cannot listen on ${addr}: peers agree on WebRTC through a relay`, {
       phase: 'listen',

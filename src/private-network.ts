@@ -25,6 +25,17 @@ export function assertPrivate(kind: string | null): void {
   })
 }
 
+/** Throws Failure for an address that nobody may be let in by. */
+export function assertPrivateListener(addr: string, kind: string | null): void {
+  const why = whyNotPrivate(kind)
+  if (why == null) return
+  throw new Failure('no_such_listener', `cannot listen on ${addr}: ${why}`, {
+    phase: 'listen',
+    addr,
+    hint: 'in a private network it listens on /tcp, /ws, /tls/ws, /unix and RELAY/p2p-circuit'
+  })
+}
+
 /** libp2p's own protector, so that the trace of a dial sees when it begins, and what answers in the open. */
 export async function loadProtector({ key }: SwarmKey): Promise<() => ConnectionProtector> {
   const [{ preSharedKey }, { encodeSwarmKey }] = await Promise.all([import('@libp2p/pnet'), import('./psk.ts')])

@@ -213,18 +213,19 @@ function spread(times: number[], { y }: Scale): string[] {
   ]
 }
 
-/** What the colours say, where there is more than one. */
+/** What the colours say, where there is more than one; in a group of its own, since its dots are no pings. */
 function legend(samples: Sample[]): string[] {
   const words = { reply: 'reply', late: 'late, counted as lost', stalled: 'not counted: p2pctl stood still' }
   const kinds = Object.entries(words).filter(([kind]) => samples.some(({ fate }) => fate === kind))
   if (kinds.length < 2) return []
   let at: number = SPREAD.right
-  return kinds.reverse().map(([kind, word]) => {
+  const entries = kinds.reverse().map(([kind, word]) => {
     // about what such a letter takes, since no font can be asked
     at -= word.length * 6.6 + 30
     const dot = `<path class="${kind}" d="M${n(at + 18)} ${SIZE.height - 18}h0"/>`
     return `${dot}<text x="${n(at + 27)}" y="${SIZE.height - 14}">${word}</text>`
   })
+  return [`<g class="legend">${entries.join('')}</g>`]
 }
 
 function summaryOf(samples: Sample[], counted: number[]): string {

@@ -4,6 +4,7 @@ import { attempt, type Connected, type DialOptions, labelOf, openEvent } from '.
 import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
 import type { Node } from './node.ts'
+import { assertPrivate } from './private-network.ts'
 import { roundTrip } from './protocols/ping.ts'
 import type { Target } from './targets.ts'
 import { SIGNALLING, signalledUpgrade } from './webrtc.ts'
@@ -21,6 +22,7 @@ export async function* upgrade(
 ): AsyncGenerator<Said, Connected> {
   const { connection, addr, identity } = relayed
   if (transportOf(multiaddr(addr)) !== 'circuit') return relayed
+  if (node.fingerprint != null) assertPrivate('webrtc')
   if (identity?.protocols.includes(SIGNALLING) === false) {
     throw new Failure('protocol_not_supported', `${labelOf(target)} does not take WebRTC (${SIGNALLING})`, {
       phase: 'protocol',

@@ -4,6 +4,7 @@ import { circuitOf } from './addr.ts'
 import type { Verdict } from './classify.ts'
 import type { Event } from './events.ts'
 import type { Node } from './node.ts'
+import { assertPrivateListener } from './private-network.ts'
 import { safe } from './safe.ts'
 import type { Trace } from './trace.ts'
 
@@ -12,6 +13,7 @@ export const SIGNALLING = '/webrtc-signaling/0.0.1'
 
 /** From now on peers may also come over WebRTC, through whatever relay there is a reservation on. */
 export async function listenOverWebrtc(node: Node): Promise<void> {
+  if (node.fingerprint != null) assertPrivateListener('/webrtc', 'webrtc')
   await node.use('circuit')
   await node.use('webrtc')
   await node.components.transportManager.listen([multiaddr('/webrtc')])
@@ -51,7 +53,7 @@ export function classifyWebrtc(error: unknown, trace: Trace, timedOut: boolean):
       code: 'io_timeout',
       phase: 'connect',
       says: 'both peers agreed on WebRTC, and found no direct way to each other in time (ICE)',
-      hint: 'between NATs each side needs --stun stun:HOST:PORT; where UDP is blocked the circuit remains: dial it without /webrtc'
+      hint: 'between NATs each side needs --stun stun:HOST:PORT; where a NAT is symmetric or UDP is blocked the circuit remains: dial it without /webrtc'
     }
   }
   if (timedOut)

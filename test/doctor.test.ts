@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { getServers } from 'node:dns'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs'
+import { isIPv4 } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { multiaddr } from '@multiformats/multiaddr'
+import { transportOf } from '../src/addr.ts'
+import { generateSwarmKeyFile } from '../src/psk.ts'
+import { certificates } from './helpers/certificates.ts'
 import { bin, cleanEnv, root, run, start } from './helpers/cli.ts'
 import { one, only } from './helpers/collect.ts'
 import { startDns } from './helpers/dns-server.ts'
@@ -35,12 +41,23 @@ function check(events: { type: string }[], name: string): Check {
   return found[0]!
 }
 
-const machine = ['node', 'quic', 'webrtc', 'interfaces', 'ipv6', 'tcp-port', 'udp-port']
-const transports = ['tcp', 'ws', 'quic-v1', 'webrtc-direct', 'circuit']
+/** Those of the checks; Node keeps compiled code there too. */
+function filesIn(tmp: string): string[] {
+  return readdirSync(tmp).filter(name => name.startsWith('p2pctl-'))
+}
+
+const machine = ['node', 'quic-native', 'webrtc-native', 'interfaces', 'ipv6', 'tcp-port', 'udp-port']
+const transports = ['tcp', 'ws', 'wss', 'unix', 'quic-v1', 'webrtc-direct', 'circuit', 'webrtc']
+const overNative = { 'quic-v1': 'quic-native', 'webrtc-direct': 'webrtc-native', webrtc: 'webrtc-native' }
 
 describe('doctor', patient, () => {
   test('every check is there, in order, and what this machine can do is done', async () => {
-    const result = await run(OFFLINE)
+    const TMPDIR = mkdtempSync(join(folder, 'tmp-'))
+    const result = await run(OFFLINE, { env: { TMPDIR } })
+    assert.deepEqual(
+      checksOf(result.events).filter(({ status }) => status === 'fail'),
+      []
+    )
     ended(result, 0, 'complete')
     const all = checksOf(result.events)
     assert.deepEqual(
@@ -51,10 +68,14 @@ describe('doctor', patient, () => {
         ...['names: dns', 'names: dnsaddr', 'local-network: mdns', 'local-network: upnp']
       ]
     )
-    for (const name of ['node', 'tcp-port', 'udp-port', 'tcp', 'ws', 'circuit']) {
-      assert.equal(check(result.events, name).status, 'ok', name)
+    for (const name of ['node', 'tcp-port', 'udp-port']) assert.equal(check(result.events, name).status, 'ok', name)
+    for (const name of transports) {
+      const { status, addr, rtt_ms, message } = check(result.events, name)
+      const native = overNative[name as keyof typeof overNative]
+      assert.equal(status, native == null ? 'ok' : check(result.events, native).status, `${name}: ${message}`)
+      if (status === 'ok') assert.deepEqual([transportOf(multiaddr(addr!)), rtt_ms! > 0], [name, true])
     }
-    assert.match(check(result.events, 'circuit').addr!, /\/p2p-circuit\//)
+    assert.deepEqual(filesIn(TMPDIR), [], 'neither certificates nor sockets are left')
     for (const { status, fix } of all) assert.equal(status === 'warn' ? fix != null : true, true)
     for (const name of ['dns', 'dnsaddr', 'mdns', 'upnp']) assert.equal(check(result.events, name).status, 'skip')
     const { fails, warns } = summaryOf(result.events)
@@ -74,8 +95,8 @@ describe('doctor', patient, () => {
       [
         ...[
           ['node', 'ok'],
-          ['quic', check(events, 'quic').status],
-          ['webrtc', check(events, 'webrtc').status]
+          ['quic-native', check(events, 'quic-native').status],
+          ['webrtc-native', check(events, 'webrtc-native').status]
         ],
         ...[
           ['interfaces', 'fail'],
@@ -88,7 +109,8 @@ describe('doctor', patient, () => {
       ]
     )
     assert.match(check(events, 'interfaces').fix!, /ip link set lo up/)
-    for (const name of ['tcp', 'ws', 'circuit']) assert.equal(check(events, name).status, 'fail', name)
+    for (const name of ['tcp', 'ws', 'wss', 'circuit']) assert.equal(check(events, name).status, 'fail', name)
+    assert.equal(check(events, 'unix').status, 'ok', 'a file needs no network')
     const { ok, exit_code, fails } = one(events, 'run.summary') as Event<'run.summary'>
     assert.deepEqual([ok, exit_code, fails], [false, 1, checksOf(events).filter(one => one.status === 'fail').length])
   })
@@ -104,16 +126,24 @@ describe('doctor', patient, () => {
         throw Object.assign(new Error("Cannot find module '" + request + "'"), { code: 'MODULE_NOT_FOUND' })
       }`
     )
-    const args = [...OFFLINE, '--transport', 'tcp']
-    const { code, events } = await run(args, { env: { NODE_OPTIONS: `--require=${shim}` } })
+    const { code, events } = await run(OFFLINE, { env: { NODE_OPTIONS: `--require=${shim}` } })
     assert.equal(code, 0)
-    const [quic, webrtc] = [check(events, 'quic'), check(events, 'webrtc')]
-    assert.equal(quic.status, 'warn')
-    assert.ok(quic.package!.startsWith(`@chainsafe/libp2p-quic-${process.platform}-${process.arch}`), quic.package)
-    assert.equal(quic.message, `${quic.package} is not installed`)
-    assert.equal(webrtc.status, 'warn')
-    assert.ok(webrtc.package!.startsWith(`@node-datachannel/${process.platform}-${process.arch}`), webrtc.package)
-    assert.match(webrtc.fix!, /npm install --include=optional/)
+    for (const [name, prefix] of [
+      ['quic-native', '@chainsafe/libp2p-quic-'],
+      ['webrtc-native', '@node-datachannel/']
+    ] as const) {
+      const { status, package: missing, message, fix } = check(events, name)
+      assert.equal(status, 'warn')
+      assert.ok(missing!.startsWith(`${prefix}${process.platform}-${process.arch}`), missing)
+      assert.match(message, new RegExp(`needs the native package ${missing}, which is not installed$`))
+      assert.match(fix!, /npm install .*--include=optional/)
+    }
+    for (const [name, native] of Object.entries(overNative)) {
+      const { status, message, package: missing } = check(events, name)
+      assert.deepEqual([status, missing], ['warn', check(events, native).package])
+      assert.equal(message, `needs ${missing}`)
+    }
+    for (const name of ['tcp', 'ws', 'wss', 'unix', 'circuit']) assert.equal(check(events, name).status, 'ok', name)
   })
 
   test('a transport that does not work fails alone', async () => {
@@ -121,10 +151,13 @@ describe('doctor', patient, () => {
     writeFileSync(shim, "if (process.argv[2] === 'relay') process.exit(9)")
     const { code, events } = await run(OFFLINE, { env: { NODE_OPTIONS: `--require=${shim}` } })
     assert.equal(code, 1)
-    assert.equal(check(events, 'circuit').status, 'fail')
-    assert.match(check(events, 'circuit').message, /relay ended before it said listen\.ready/)
-    assert.deepEqual([check(events, 'tcp').status, check(events, 'ws').status], ['ok', 'ok'])
-    assert.equal(summaryOf(events).fails, 1)
+    const broken = ['circuit', ...(check(events, 'webrtc-direct').status === 'ok' ? ['webrtc'] : [])]
+    for (const name of ['tcp', 'ws', 'wss', 'unix']) assert.equal(check(events, name).status, 'ok', name)
+    for (const { status, message } of checksOf(events).filter(one => broken.includes(one.check))) {
+      assert.equal(status, 'fail')
+      assert.match(message, /relay ended before it said listen\.ready/)
+    }
+    assert.equal(summaryOf(events).fails, broken.length)
   })
 
   test('--transport looks at some of them only', async () => {
@@ -140,6 +173,60 @@ describe('doctor', patient, () => {
     await using running = start(['doctor', '--json', '--dns', dns.address])
     await dns.asked()
     died(await running.stop('SIGINT'), 'SIGINT')
+  })
+
+  describe('with peers that are stuck', { skip: process.platform !== 'linux' && 'it looks into /proc' }, () => {
+    const stuck = join(folder, 'stuck.cjs')
+    /** Says who it is, and then neither listens nor dies of a signal that can be caught. */
+    const stall = (pids: string): Record<string, string> => {
+      writeFileSync(
+        stuck,
+        `if (process.argv[2] === 'listen' || process.argv[2] === 'relay') {
+          require('fs').writeFileSync(process.env.PIDS + '/' + process.pid, '')
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+        }`
+      )
+      return { NODE_OPTIONS: `--require=${stuck}`, PIDS: pids }
+    }
+    const gone = (pids: string): void => {
+      const stay = readdirSync(pids).filter(pid => existsSync(`/proc/${pid}`) && stateOf(pid) !== 'Z')
+      assert.deepEqual([readdirSync(pids).length > 0, stay], [true, []])
+    }
+    const stateOf = (pid: string): string | undefined => {
+      try {
+        return /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1]
+      } catch {
+        // it went away in between
+        return 'Z'
+      }
+    }
+
+    test('^C ends it and all of them', async () => {
+      const pids = mkdtempSync(join(folder, 'pids-'))
+      const TMPDIR = mkdtempSync(join(folder, 'tmp-'))
+      await using running = start(OFFLINE, { env: { ...stall(pids), TMPDIR } })
+      const watcher = watch(pids)
+      while (readdirSync(pids).length === 0) await once(watcher, 'change')
+      watcher.close()
+      // its own end is what is waited for: what takes longer than the 2 s of the contract is not ended in order
+      died(await running.stop('SIGINT'), 'SIGINT')
+      gone(pids)
+      assert.deepEqual(filesIn(TMPDIR), [], 'files of a check go with it')
+    })
+
+    test('a deadline ends it and them; what was looked at stays, and the rest is said to be open', async () => {
+      const pids = mkdtempSync(join(folder, 'pids-'))
+      const result = await run([...OFFLINE, '-w', '3s'], { env: stall(pids) })
+      ended(result, 4, 'deadline')
+      gone(pids)
+      assert.equal(check(result.events, 'node').status, 'ok')
+      for (const name of transports.filter(name => check(result.events, name).status !== 'warn')) {
+        const { status, message } = check(result.events, name)
+        assert.deepEqual([status, message], ['skip', 'not looked at to the end: the time of the run is over'])
+      }
+      assert.equal(one(result.events, 'error').code, 'deadline')
+      assert.equal(summaryOf(result.events).fails, 0)
+    })
   })
 
   test('machines that are not this one', () => {
@@ -213,6 +300,29 @@ describe('doctor asks the neighbours', { ...patient, skip: noLab }, () => {
     assert.equal(check(events, 'dns').status, 'fail')
   })
 
+  const resolver = getServers().find(server => isIPv4(server) && !server.startsWith('127.'))
+  test('with --dns nobody else is asked, not even by Node for the names of sockets', {
+    skip: resolver == null && 'no DNS server is configured'
+  }, async () => {
+    await using lab = await openLab()
+    const net = resolver!.replace(/\d+$/, '')
+    const own = `${net}${resolver === `${net}2` ? 3 : 2}`
+    const [servers, home] = [await lab.host('dns', `${resolver}/24`), await lab.host('home', `${own}/24`)]
+    const script = `const socket = require('dgram').createSocket('udp4').bind(53, () => console.log('bound'))
+      socket.on('message', bytes => console.log(bytes.toString('latin1')))`
+    const server = servers.spawn(process.execPath, '-e', script)
+    const heard: string[] = []
+    server.stdout!.on('data', bytes => heard.push(String(bytes)))
+    await once(server.stdout!, 'data')
+    // while sockets are open for the neighbours, the native code of QUIC is looked for
+    const args = ['doctor', '--json', '--transport', 'tcp,ws,wss,quic-v1', '-W', '4s']
+    const { events } = await home.run([...args, '--dns', `${resolver}:5300`])
+    for (const name of ['tcp', 'ws', 'wss']) assert.equal(check(events, name).status, 'ok', check(events, name).message)
+    assert.deepEqual(heard, ['bound\n'])
+    await home.run(args)
+    assert.ok(heard.length > 1, 'it would have been heard')
+  })
+
   test('no gateway is a warning', async () => {
     await using lab = await openLab()
     const host = await lab.host('a', '192.168.7.1/24')
@@ -283,6 +393,26 @@ describe('doctor --via', patient, () => {
     const seen = checksOf(events).flatMap(one => (one.check === 'observed' ? [one.observed] : []))
     assert.equal(new Set(seen).size, 2)
     assert.equal(check(events, 'mapping').nat, 'none')
+  })
+
+  test('it asks as it is told to: in a private network, over TLS', async () => {
+    const psk = join(folder, 'swarm.key')
+    await generateSwarmKeyFile(psk)
+    using tls = await certificates()
+    const { cert, key } = await tls.sign('peer')
+    const listen = ['listen', '--json', '-l', `${LOOPBACK}/tls/ws`, '--cert', cert, '--key', key, '--psk', psk]
+    await using peer = start(listen)
+    const [addr] = (await peer.next('listen.ready')).addrs
+    const doctor = [...OFFLINE, '--transport', 'wss', '--via', addr!]
+    const known = await run([...doctor, '--psk', psk, '--ca', tls.ca])
+    assert.equal(known.code, 0, known.stdout)
+    assert.deepEqual([check(known.events, 'wss').status, check(known.events, 'reach').status], ['ok', 'ok'])
+    // what the check of wss trusts is its own peer, and nobody else after it
+    const unknown = await run([...doctor, '--psk', psk])
+    assert.deepEqual([check(unknown.events, 'wss').status, check(unknown.events, 'reach').status], ['ok', 'fail'])
+    assert.match(check(unknown.events, 'reach').message, /certificate is not trusted/)
+    const keyless = await run([...doctor, '--ca', tls.ca])
+    assert.match(check(keyless.events, 'reach').message, /private network/)
   })
 
   test('a port that is taken fails, and so does an address that is none', async () => {

@@ -1,9 +1,12 @@
 // mDNS between hosts, and between processes of one host: in network namespaces, so that nothing is multicast outside.
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
+import { generateSwarmKeyFile } from '../src/psk.ts'
 import { one, only } from './helpers/collect.ts'
 import { root } from './helpers/cli.ts'
 import { type Host, noLab, openLab } from './helpers/lab.ts'
@@ -81,6 +84,40 @@ describe('mDNS', patient, () => {
     await using _ = host.start(['listen', '--mdns', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
     const { code } = await host.run(['peers', '--mdns', '--min', '1', '--json'])
     assert.equal(code, 0)
+  })
+
+  test('a private network has a name of its own: its peers find each other, and nobody else finds them', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'p2pctl-mdns-'))
+    const [ours, theirs] = [join(folder, 'ours.key'), join(folder, 'theirs.key')]
+    try {
+      await Promise.all([generateSwarmKeyFile(ours), generateSwarmKeyFile(theirs)])
+      await using lab = await openLab()
+      const [home, away] = [await lab.host('home', '192.168.5.2/24'), await lab.host('away', '192.168.5.3/24')]
+      const listen = ['listen', '--mdns', '--json', '-l']
+      await using hidden = away.start([...listen, `/ip4/${away.ip}/tcp/4001`, '--psk', ours])
+      await using open = away.start([...listen, `/ip4/${away.ip}/tcp/4002`])
+      const [{ peer_id: hiddenId }, { peer_id: openId }] = [
+        await hidden.next('listen.ready'),
+        await open.next('listen.ready')
+      ]
+      const found = async (...args: string[]) => {
+        const { events } = await home.run(['peers', '--mdns', '--for', '2500ms', '--json', ...args])
+        return only(events, 'peer.add').map(({ peer_id, rtt_ms }) => [peer_id, rtt_ms != null])
+      }
+      const [within, without, elsewhere] = await Promise.all([
+        found('--psk', ours, '--dial'),
+        found('--dial'),
+        found('--psk', theirs)
+      ])
+      assert.deepEqual([within, without, elsewhere], [[[hiddenId, true]], [[openId, true]], []])
+
+      const pinged = await home.run(['ping', '-c', '1', hiddenId, '--mdns', '--psk', ours, '--json'])
+      assert.equal(pinged.code, 0, pinged.stdout)
+      const unknown = await home.run(['ping', '-c', '1', hiddenId, '--mdns', '-W', '1500ms', '--json'])
+      assert.deepEqual([unknown.code, one(unknown.events, 'error').code], [1, 'no_addresses'])
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
   })
 
   test('a peer ID that nobody answers for: no_addresses, with what mDNS did', async () => {

@@ -100,15 +100,18 @@ describe('the picture of ping', patient, () => {
     assert.equal(one(said, 'chart.write').bytes, Buffer.byteLength(svg))
     assert.deepEqual(await readdir(folder), ['rtt.svg'])
     wellFormed(svg)
-    const dots = [...svg.matchAll(/<path class="(?:reply|stalled)" d="([^"]*)"/g)].map(
-      ([, d]) => d!.split('h0').length - 1
-    )
-    assert.equal(
-      dots.reduce((a, b) => a + b, 0),
-      20
-    )
+    assert.equal(dotsOf(svg), 20)
     assert.ok(svg.includes(peer.peerId.toString()) && svg.includes('prefers-color-scheme: dark'))
     assert.doesNotMatch(svg, /<script|href|url\(/)
+  })
+
+  test('a dot for each reply of whatever kind, and those of the legend beside them', () => {
+    const samples = (['reply', 'stalled', 'late', 'lost', 'reply'] as const).map((fate, index) => {
+      return { seq: index + 1, at_ms: index * 10, rtt_ms: fate === 'lost' ? null : 1, fate }
+    })
+    const svg = svgOf({ title: 'a peer', startedAt: new Date(), samples })
+    assert.equal(dotsOf(svg), 4)
+    assert.match(svg, /<g class="legend">/)
   })
 
   test('whatever happened, and whatever a title holds, it is well-formed', () => {
@@ -170,6 +173,14 @@ test('a stopped run of several says what became of each so far', patient, async 
     ]
   )
 })
+
+/** What is drawn for pings that came back, at whatever time. */
+function dotsOf(svg: string): number {
+  // where p2pctl itself stood still, as on a busy machine, a legend has dots of its own
+  const plot = svg.replace(/<g class="legend">.*<\/g>/, '')
+  const paths = [...plot.matchAll(/<path class="(?:reply|late|stalled)" d="([^"]*)"/g)]
+  return paths.reduce((count, [, d]) => count + d!.split('h0').length - 1, 0)
+}
 
 /** Each tag is closed in order, and no text holds markup: enough of XML for what svg.ts writes. */
 function wellFormed(xml: string): void {

@@ -12,6 +12,7 @@ import ping from '../src/commands/ping.ts'
 import send from '../src/commands/send.ts'
 import { decodeSwarmKey, encodeSwarmKey, fingerprintOf, generateSwarmKeyFile, salsa20Block } from '../src/psk.ts'
 import { looksRandom } from '../src/stranger.ts'
+import { certificates } from './helpers/certificates.ts'
 import { run, start } from './helpers/cli.ts'
 import { begin, collect, one, only } from './helpers/collect.ts'
 import { addrOf, type PlainNode, plainNode } from './helpers/plain-node.ts'
@@ -33,6 +34,22 @@ function plainPeer(psk: string | null, listenOn: string[] = [LOCAL]): Promise<Pl
   const connectionProtector = psk == null ? undefined : preSharedKey({ psk: readFileSync(psk) })
   return plainNode({ listen: listenOn, ...(connectionProtector != null && { libp2p: { connectionProtector } }) })
 }
+
+const tls = await certificates()
+after(() => tls[Symbol.dispose]())
+const pair = await tls.sign('peer')
+
+/** The transports that are under the key, through the built binary. */
+const keyed: { name: string; listen(): string[]; trust(): string[] }[] = [
+  { name: 'tcp', listen: () => ['-l', LOCAL], trust: () => [] },
+  { name: 'ws', listen: () => ['-l', `${LOCAL}/ws`], trust: () => [] },
+  {
+    name: 'wss',
+    listen: () => ['-l', `${LOCAL}/tls/ws`, '--cert', pair.cert, '--key', pair.key],
+    trust: () => ['--ca', tls.ca]
+  },
+  { name: 'unix', listen: () => ['--unix', join(folder, `${files++}.sock`)], trust: () => [] }
+]
 
 const dialed = (target: string, psk?: string, timeout = 10_000) => collect(dial, { target: [target], timeout, psk })
 
@@ -147,6 +164,67 @@ describe('in a private network', patient, () => {
     assert.equal(checked.code, 0, checked.stderr)
   })
 
+  for (const kind of keyed) {
+    test(`${kind.name}: dial, ping and send, and a relay on it, with the one key`, async () => {
+      const inbox = mkdtempSync(join(folder, 'inbox-'))
+      const shared = ['--json', '--psk', ours]
+      await using peer = start(['listen', ...shared, ...kind.listen(), '--recv', inbox])
+      const [addr] = (await peer.next('listen.ready')).addrs
+      const to = [...shared, ...kind.trust()]
+      const dialed = await run(['dial', ...to, addr!])
+      const { ok, transport, security } = one(dialed.events, 'dial.attempt')
+      assert.deepEqual([ok, transport, security], [true, kind.name, 'noise'], dialed.stdout)
+      assert.equal((await run(['ping', ...to, '-c', '1', addr!])).code, 0)
+      assert.equal((await run(['send', ...to, addr!, 'hush'])).code, 0)
+      assert.equal((await peer.next('message.received')).text, 'hush')
+
+      await using relay = start(['relay', ...shared, ...kind.listen()])
+      const [way] = (await relay.next('listen.ready')).addrs
+      const env = { NODE_EXTRA_CA_CERTS: tls.ca }
+      await using hidden = start(['listen', ...shared, '--circuit', way!], { env })
+      const circuit = (await hidden.next('listen.ready')).addrs.find(own => own.includes('/p2p-circuit'))!
+      const relayed = await run(['ping', ...to, '-c', '1', circuit])
+      assert.deepEqual([relayed.code, one(relayed.events, 'connection.open').transport], [0, 'circuit'])
+      // the circuit is under the key too, once more inside the connection to the relay
+      const stranger = await run(['dial', '--json', '--psk', theirs, ...kind.trust(), circuit])
+      assert.equal(one(stranger.events, 'error').code, 'psk_mismatch_suspected')
+    })
+  }
+
+  test('WebRTC is refused: to be dialed over it, to dial it, and to make a circuit direct with it', async () => {
+    const flags = ['--json', '--psk', ours]
+    await using relay = start(['relay', ...flags, '-l', LOCAL])
+    const [way] = (await relay.next('listen.ready')).addrs
+    const listened = await run(['listen', ...flags, '--webrtc', '--circuit', way!])
+    const { code, message, hint } = one(listened.events, 'error')
+    assert.deepEqual([listened.code, code], [3, 'no_such_listener'])
+    assert.equal(message, 'cannot listen on /webrtc: webrtc goes past the key of a private network (--psk)')
+    assert.match(hint!, /it listens on \/tcp, \/ws/)
+    await using hidden = start(['listen', ...flags, '--circuit', way!])
+    const circuit = (await hidden.next('listen.ready')).addrs.find(own => own.includes('/p2p-circuit'))!
+    for (const args of [['--upgrade', circuit], [circuit.replace('/p2p-circuit/', '/p2p-circuit/webrtc/')]]) {
+      const dialed = await run(['dial', ...flags, ...args])
+      const { code, message } = one(dialed.events, 'error')
+      assert.deepEqual([dialed.code, code], [1, 'no_transport'])
+      assert.match(message, /webrtc goes past the key of a private network/)
+    }
+  })
+
+  test('the flags for QUIC and webrtc-direct are refused, and say where it can listen', async () => {
+    for (const [flag, kind] of [
+      ['--quic', 'quic-v1'],
+      ['--webrtc-direct', 'webrtc-direct']
+    ]) {
+      for (const command of ['listen', 'relay']) {
+        const { code, events } = await run([command, '--json', '--psk', ours, flag!])
+        const error = one(events, 'error')
+        assert.deepEqual([code, error.code], [3, 'no_such_listener'])
+        assert.match(error.message, new RegExp(`: ${kind} goes past the key of a private network`))
+        assert.ok(!error.hint!.includes('quic'))
+      }
+    }
+  })
+
   test('the environment names the key as well', async () => {
     await using peer = await plainPeer(ours)
     const { code } = await run(['dial', '--json', addrOf(peer)], { env: { P2PCTL_PSK: ours } })
@@ -199,6 +277,21 @@ describe('keys that differ', patient, () => {
           assert.equal(one(said, 'run.summary').exit_code, 1)
           assert.equal(only(said, 'connection.open').length, 0)
         }
+      })
+    }
+  }
+
+  for (const kind of keyed.filter(({ name }) => name === 'wss' || name === 'unix')) {
+    for (const [name, psk, peerPsk, message, hint] of cases) {
+      test(`${kind.name}: ${name}`, async () => {
+        const keyOf = (file: string | null | undefined): string[] => (file == null ? [] : ['--psk', file])
+        await using peer = start(['listen', '--json', ...keyOf(peerPsk), ...kind.listen()])
+        const [addr] = (await peer.next('listen.ready')).addrs
+        const { code, events } = await run(['dial', '--json', ...keyOf(psk), ...kind.trust(), addr!])
+        const error = one(events, 'error')
+        assert.deepEqual([code, error.code, error.phase], [1, 'psk_mismatch_suspected', 'security'], error.message)
+        assert.match(error.message, message)
+        assert.match(error.hint!, hint)
       })
     }
   }

@@ -19,6 +19,16 @@ test('a seed gives a sound self-signed P-256 certificate, and the same bytes eac
   }
 })
 
+test('with an IP address in it, it is for a TLS server there and for no other', () => {
+  const seed = randomBytes(32)
+  const certificate = new X509Certificate(certificateFrom(seed, '127.0.0.1').pem)
+  assert.equal(certificate.subjectAltName, 'IP Address:127.0.0.1')
+  assert.equal(certificate.checkIP('127.0.0.1'), '127.0.0.1')
+  assert.equal(certificate.checkIP('127.0.0.2'), undefined)
+  assert.ok(certificate.verify(certificate.publicKey))
+  assert.equal(new X509Certificate(certificateFrom(seed).pem).subjectAltName, undefined)
+})
+
 test('what it is for a known seed: it stands in addresses that people have written down', () => {
   assert.equal(certificateFrom(Buffer.alloc(32, 7)).certhash, 'uEiDvF-KdOuavYrosq15WoabhiA4g6XGCWFWZNhQPg7T-dQ')
 })

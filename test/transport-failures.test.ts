@@ -9,6 +9,8 @@ import { after, describe, test } from 'node:test'
 import { quic } from '@chainsafe/libp2p-quic'
 import { webRTCDirect } from '@libp2p/webrtc'
 import type { EventType } from '../src/events.ts'
+import { multiaddr } from '@multiformats/multiaddr'
+import { openNode } from '../src/node.ts'
 import { missing } from '../src/transports/native.ts'
 import { certificates } from './helpers/certificates.ts'
 import { cleanEnv, type Result, root, run, start } from './helpers/cli.ts'
@@ -258,6 +260,21 @@ describe('wss certificates', patient, () => {
     await fails([...wss, '--cert', one_.key, '--key', one_.key], 'certificate_invalid', 2)
     chmodSync(one_.key, 0o644)
     await fails([...wss, '--cert', one_.cert, '--key', one_.key], 'key_permissions', 3)
+  })
+
+  test('--insecure is of one node: another of the same process does not trust with it', async () => {
+    using tls = await certificates()
+    const { cert, key } = await tls.selfSigned('peer')
+    const wss = ['listen', '--json', '-l', '/ip4/127.0.0.1/tcp/0/tls/ws', '--cert', cert, '--key', key]
+    await using peer = start(wss)
+    const [addr] = (await peer.next('listen.ready')).addrs
+    await using trusting = await openNode({ insecure: true })
+    await using careful = await openNode({})
+    for (const node of [trusting, careful]) await node.use('ws')
+    const connection = await trusting.libp2p.dial(multiaddr(addr!))
+    assert.equal(connection.status, 'open')
+    await assert.rejects(careful.libp2p.dial(multiaddr(addr!)))
+    assert.equal((await trusting.libp2p.dial(multiaddr(addr!), { force: true })).status, 'open')
   })
 
   test('a --ca file without a certificate in it is wrong use', async () => {

@@ -71,17 +71,38 @@ test('doctor -q says what is wrong, and -v how long each took', () => {
     '  fail  dns             no answer',
     '                        name another with --dns'
   ])
-  assert.equal(
-    draw(doctorView, [finding({})], { verbose: true })[1],
-    '  ok    node            24.21.0 on linux x64  0 ms'
-  )
+  const slow = finding({ check: 'ipv6', ms: 1294, message: 'no address', fix: 'ask for it' })
+  assert.deepEqual(draw(doctorView, [finding({}), slow], { verbose: true }), [
+    'machine',
+    '  ok    node                0 ms  24.21.0 on linux x64',
+    '  ok    ipv6             1294 ms  no address',
+    '                                  ask for it'
+  ])
 })
 
-test('doctor keeps within the columns of a terminal', () => {
+test('doctor: the times of the transports stand below each other', () => {
+  const transport = (check: string, message: string) => finding({ group: 'transports', check, message })
+  const dialed = [
+    transport('tcp', 'dialed in 98 ms, ping 1.1 ms, noise yamux'),
+    transport('webrtc', 'dialed in 1413 ms, ping 12.0 ms, native webrtc')
+  ]
+  assert.deepEqual(draw(doctorView, dialed), [
+    'transports',
+    '  ok    tcp             dialed in   98 ms, ping  1.1 ms, noise yamux',
+    '  ok    webrtc          dialed in 1413 ms, ping 12.0 ms, native webrtc'
+  ])
+})
+
+test('doctor keeps within the columns of a terminal, and within 110 on a wide one', () => {
   const words = Array.from({ length: 30 }, (_, index) => `word${index}`).join(' ')
   const lines = draw(doctorView, [finding({ message: words, fix: words })], { columns: 80 })
   assert.ok(lines.length > 6)
   for (const line of lines) assert.ok(line.length <= 80, line)
+  const wide = draw(doctorView, [finding({ message: words })], { columns: 200 })
+  assert.equal(
+    wide.every(line => line.length <= 110),
+    true
+  )
   assert.equal(lines.slice(1).join(' ').replace(/ +/g, ' ').trim(), `ok node ${words} ${words}`)
 })
 

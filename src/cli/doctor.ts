@@ -4,7 +4,7 @@ import { common, dialing, examples } from './options.ts'
 import { port } from './parse.ts'
 
 export function declareDoctor(command: Command): void {
-  common(dialing(command))
+  common(dialing(command, { deadline: [120_000, '2m'] }))
     .description(
       'Say what this machine can do and what to fix, a line each: ok, warn, fail or skip. Exit 1 if anything fails. It asks the DNS servers for one name, and sends one multicast packet for mDNS and one for UPnP on each network.'
     )

@@ -23,10 +23,14 @@ export function common(command: Command): Command {
     .optionsGroup(OWN)
 }
 
+/** A default for --deadline: its ms, and how the help writes it. */
+type Deadline = [ms: number, text: string]
+
 /** What every command on the network takes. */
-function networked(command: Command): Command {
+function networked(command: Command, deadline?: Deadline): Command {
   // a command that both dials and listens
   if (command.options.some(({ long }) => long === '--identity')) return command
+  const [deadlineMs, deadlineText] = deadline ?? []
   return command
     .option('--identity <file>', 'a private key made by key gen; else the identity is new in each run')
     .option('--psk <file>', 'the swarm.key of a private network; TCP, WebSocket and unix sockets only')
@@ -40,12 +44,19 @@ function networked(command: Command): Command {
         words(...muxerNames)
       )
     )
-    .addOption(new Option('-w, --deadline <dur>', 'end the whole run after this long').argParser(duration))
+    .addOption(
+      new Option('-w, --deadline <dur>', 'end the whole run after this long')
+        .default(deadlineMs, deadlineText)
+        .argParser(duration)
+    )
 }
 
 /** What every command that dials takes. */
-export function dialing(command: Command, relay = 'reach bare peer IDs through this relay'): Command {
-  networked(command.optionsGroup('Dialing:'))
+export function dialing(
+  command: Command,
+  { relay = 'reach bare peer IDs through this relay', deadline }: { relay?: string; deadline?: Deadline } = {}
+): Command {
+  networked(command.optionsGroup('Dialing:'), deadline)
     .addOption(
       new Option('-W, --timeout <dur>', 'give one attempt this long').default(10_000, '10s').argParser(duration)
     )

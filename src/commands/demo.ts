@@ -15,7 +15,7 @@ type Step = Event<'demo.step'>['step']
 
 /** The main job, on real sockets between real processes: every line of it was measured, and any part that fails fails it. */
 export default async function* demo(_options: object, signal: AbortSignal): AsyncGenerator<Said> {
-  await using crew = createCrew()
+  await using crew = createCrew(signal)
   let startedAt = performance.now()
   const done = (step: Step): Said => {
     const ms = performance.now() - startedAt

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { Failure } from '../errors.ts'
 import type { Event, FieldsOf } from '../events.ts'
 import { startLimit } from '../limit.ts'
@@ -13,11 +14,14 @@ export interface Check {
   name: string
   /** Starts processes, so that only a few of its kind run at a time. */
   heavy?: boolean
+  /** In place of the time that all others have, where its parts have times of their own. */
+  timeoutMs?: number
   /** A Failure that it throws is a finding too: fail. */
   look(signal: AbortSignal): Promise<Found>
 }
 
-const HEAVY_AT_ONCE = 3
+/** More of them would measure each other. */
+const HEAVY_AT_ONCE = Math.min(3, availableParallelism())
 
 /** Makes checks side by side, each within its own time, and gives what they find in the order of the list. */
 export async function* findings(
@@ -40,9 +44,12 @@ export async function* findings(
   }
 }
 
-/** Makes one check, and says how long it took. Throws only for the run's signal, and for a bug. */
-export async function made(check: Check, timeoutMs: number, signal: AbortSignal): Promise<Event<'doctor.check'>> {
-  const { group, name } = check
+/**
+ * Makes one check, and says how long it took. Where the time of the whole run is over it says that alone; throws only
+ * for another end of the run, and for a bug.
+ */
+export async function made(check: Check, usualMs: number, signal: AbortSignal): Promise<Event<'doctor.check'>> {
+  const { group, name, timeoutMs = usualMs } = check
   const startedAt = performance.now()
   using limit = startLimit(timeoutMs, signal)
   let found: Found
@@ -50,14 +57,22 @@ export async function made(check: Check, timeoutMs: number, signal: AbortSignal)
     signal.throwIfAborted()
     found = await check.look(limit.signal)
   } catch (error) {
-    signal.throwIfAborted()
-    if (error instanceof Failure) found = { status: 'fail', message: error.message, fix: error.hint }
-    else if (limit.passed) found = { status: 'fail', message: `no end within ${timeoutMs / 1000} s`, fix: PATIENCE }
-    else throw error
+    if (isOver(signal)) found = { status: 'skip', message: 'not looked at to the end: the time of the run is over' }
+    else {
+      signal.throwIfAborted()
+      if (error instanceof Failure) found = { status: 'fail', message: error.message, fix: error.hint }
+      else if (limit.passed) found = { status: 'fail', message: `no end within ${timeoutMs / 1000} s`, fix: PATIENCE }
+      else throw error
+    }
   }
   const { status, message, fix = null, ...facts } = found
   const ms = performance.now() - startedAt
   return { type: 'doctor.check', group, check: name, status, message, fix, ms, ...facts }
+}
+
+/** The deadline has passed, and nobody has stopped the run. */
+export function isOver(signal: AbortSignal): boolean {
+  return signal.aborted && signal.reason?.name === 'TimeoutError'
 }
 
 const PATIENCE = 'the machine may be busy: try a longer --timeout'

@@ -1,11 +1,11 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { multiaddr } from '@multiformats/multiaddr'
 import { scopeOf } from '../addr.ts'
 import { wordsFor } from '../files.ts'
+import { type Native, nativeFault, packageOf } from '../transports/native.ts'
 import { engines } from '../version.ts'
 import type { Check, Found } from './check.ts'
 
@@ -14,8 +14,8 @@ export function machineChecks(): Check[] {
   const group = 'machine'
   return [
     { group, name: 'node', look: async () => lookAtNode(process.versions.node) },
-    { group, name: 'quic', look: async () => lookAtAddon('quic') },
-    { group, name: 'webrtc', look: async () => lookAtAddon('webrtc') },
+    { group, name: 'quic-native', look: () => lookAtNative('QUIC') },
+    { group, name: 'webrtc-native', look: () => lookAtNative('WebRTC') },
     { group, name: 'interfaces', look: async () => lookAtInterfaces(networkInterfaces()) },
     { group, name: 'ipv6', look: async () => lookAtIpv6(networkInterfaces()) },
     { group, name: 'tcp-port', look: async () => await lookAtPort('TCP', bindTcp) },
@@ -34,46 +34,12 @@ export function lookAtNode(version: string): Found {
   return { status: 'fail', message: `${message}, and p2pctl needs ${engines}`, fix }
 }
 
-export type Addon = 'quic' | 'webrtc'
-
-const require = createRequire(import.meta.url)
-
-/** The package with the native code of a transport for this machine. */
-export function packageOf(addon: Addon): string {
-  if (addon === 'webrtc') return 'node-datachannel'
-  const { platform, arch } = process
-  const libc = platform === 'win32' ? '-msvc' : platform === 'linux' ? (isMusl() ? '-musl' : '-gnu') : ''
-  return `@chainsafe/libp2p-quic-${platform}-${arch}${libc}`
-}
-
-function isMusl(): boolean {
-  const { header } = process.report.getReport() as { header?: { glibcVersionRuntime?: string } }
-  return header?.glibcVersionRuntime == null
-}
-
-/** The package that is missing, or why the native code does not load; null where it does. */
-export function addonFault(addon: Addon): { missing: string } | { broken: string } | null {
-  try {
-    require(packageOf(addon))
-    return null
-  } catch (error) {
-    const { message } = error as Error
-    // node-datachannel has its native code in a package of its own, and says so in the middle of a sentence (0.33)
-    const missing = /Cannot find (?:module|package) '([^']+)'/.exec(message)?.[1]
-    return missing == null ? { broken: message.split('\n')[0] ?? '' } : { missing }
-  }
-}
-
-function lookAtAddon(addon: Addon): Found {
-  const fault = addonFault(addon)
-  const name = packageOf(addon)
+/** A warning where it is missing: everything else works without it. */
+export async function lookAtNative(what: Native): Promise<Found> {
+  const name = packageOf(what)
+  const fault = await nativeFault(what)
   if (fault == null) return { status: 'ok', message: `${name} loads`, package: name }
-  const what = addon === 'quic' ? 'QUIC' : 'WebRTC'
-  const fix = `without ${what} the rest works; to have it: npm install --include=optional p2pctl`
-  if ('missing' in fault) {
-    return { status: 'warn', message: `${fault.missing} is not installed`, fix, package: fault.missing }
-  }
-  return { status: 'warn', message: `${name} does not load: ${fault.broken}`, fix, package: name }
+  return { status: 'warn', message: fault.message, fix: fault.hint ?? null, package: name }
 }
 
 type Interfaces = ReturnType<typeof networkInterfaces>

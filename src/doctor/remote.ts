@@ -3,7 +3,7 @@ import { scopeOf, withoutPeerId } from '../addr.ts'
 import { type Connected, connect, type DialOptions } from '../connect.ts'
 import { Failure } from '../errors.ts'
 import type { Event } from '../events.ts'
-import { listenOn, type Node, openNode } from '../node.ts'
+import { listenOn, type Node, type NodeOptions, openNode } from '../node.ts'
 import { type AutonatClient, autonatClient, type Verdict } from '../protocols/autonat-client.ts'
 import { DIAL_REQUEST } from '../protocols/autonat-messages.ts'
 import { HOP_PROTOCOL } from '../protocols/circuit.ts'
@@ -16,8 +16,7 @@ import { type Check, type Found, made } from './check.ts'
 import { bindTcp } from './machine.ts'
 import { natOf, type View, viewOf } from './nat.ts'
 
-export interface RemoteOptions extends DialOptions {
-  identity?: string | undefined
+export interface RemoteOptions extends DialOptions, Omit<NodeOptions, 'stun' | 'insecure'> {
   /** Where to be dialed back; a port that the system chooses unless told. */
   tcp?: number | undefined
 }
@@ -38,7 +37,7 @@ const DIAL_BACK_MS = 15_000
 /** What other peers see of this machine: its address, what the NAT does to it, and which of its addresses they can dial. */
 export async function* askOthers(targets: Target[], options: RemoteOptions, signal: AbortSignal): AsyncGenerator<Said> {
   const { timeout } = options
-  await using node = await openNode({ identity: options.identity })
+  await using node = await openNode(options)
   await using client = await autonatClient(node.libp2p)
   const listening = (): Promise<Found> => listen(node, options)
   yield await made({ group: 'remote', name: 'listen', look: listening }, timeout, signal)

@@ -1,6 +1,6 @@
 /**
- * The certificate of a webrtc-direct listener. Its hash is a part of the address, so it has to be the same in each run
- * with the same identity: key and signature are derived from the private key of the peer, and the rest is fixed.
+ * Self-signed certificates. The hash of a webrtc-direct listener's is a part of its address, so it has to be the same in
+ * each run with the same identity: key and signature are derived from the private key of the peer, and the rest is fixed.
  * WebRTC looks at the hash alone, and noise then shows who the peer is, so that nobody reads its names and dates.
  */
 import { createECDH, createHash, createPrivateKey, hkdfSync } from 'node:crypto'
@@ -17,8 +17,8 @@ export interface Certificate {
 /** The order of P-256. */
 const N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
 
-/** A self-signed P-256 certificate; the same seed gives the same bytes. */
-export function certificateFrom(seed: Uint8Array): Certificate {
+/** A self-signed P-256 certificate, for an IPv4 address if there is one; the same seed gives the same bytes. */
+export function certificateFrom(seed: Uint8Array, ip?: string): Certificate {
   const key = scalar(seed, 'p2pctl webrtc-direct key')
   const point = timesG(key)
   const toBeSigned = sequence(
@@ -28,7 +28,8 @@ export function certificateFrom(seed: Uint8Array): Certificate {
     NAME,
     sequence(tagged(0x17, Buffer.from('200101000000Z')), tagged(0x18, Buffer.from('99991231235959Z'))),
     NAME,
-    sequence(sequence(EC_PUBLIC_KEY, P256), bitString(point))
+    sequence(sequence(EC_PUBLIC_KEY, P256), bitString(point)),
+    ...(ip == null ? [] : [tagged(0xa3, sequence(alternativeName(ip)))])
   )
   const der = sequence(toBeSigned, ECDSA_WITH_SHA256, bitString(sign(toBeSigned, key, seed)))
   const jwk = {
@@ -109,6 +110,12 @@ function integer(number: bigint): Buffer {
 
 function bitString(bytes: Uint8Array): Buffer {
   return tagged(0x03, Buffer.from([0]), bytes)
+}
+
+/** An address as a client looks for it: the common name is for nobody any more. */
+function alternativeName(ip: string): Buffer {
+  const name = tagged(0x87, Buffer.from(ip.split('.').map(Number)))
+  return sequence(objectId('551d11'), tagged(0x04, sequence(name)))
 }
 
 function objectId(hex: string): Buffer {

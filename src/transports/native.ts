@@ -24,7 +24,7 @@ const platforms = {
 
 const prefixes = { QUIC: '@chainsafe/libp2p-quic-', WebRTC: '@node-datachannel/' }
 
-type Native = keyof typeof platforms
+export type Native = keyof typeof platforms
 
 export async function loadQuic(): Promise<Factory> {
   return (await loadNative('QUIC', () => import('./quic.ts'))).quicTransport()
@@ -36,6 +36,22 @@ export async function loadWebRtcDirect(): Promise<Factory> {
 
 export async function loadWebRtc(stun: string[] | undefined): Promise<Factory> {
   return (await loadNative('WebRTC', () => import('./webrtc.ts'))).webrtcTransport(stun)
+}
+
+/** The package with the native code for this machine. */
+export function packageOf(what: Native): string {
+  return `${prefixes[what]}${platform()}`
+}
+
+/** Why the native code cannot be used here, as loadNative() would throw it; null where it loads. */
+export async function nativeFault(what: Native): Promise<Failure | null> {
+  try {
+    // with nothing that libp2p builds on it
+    await loadNative(what, async () => require(what === 'WebRTC' ? 'node-datachannel' : packageOf(what)))
+    return null
+  } catch (error) {
+    return error as Failure
+  }
 }
 
 /** Imports a module that needs native code; throws Failure no_transport, which names the package and the platform. */
@@ -73,9 +89,11 @@ export function missing(what: Native, at: string, installed: (name: string) => b
 
 const INSTALL = 'npm install -g p2pctl --include=optional (npm left out what is optional)'
 
+const require = createRequire(import.meta.url)
+
 function isInstalled(name: string): boolean {
   try {
-    createRequire(import.meta.url).resolve(name)
+    require.resolve(name)
     return true
   } catch {
     return false
@@ -87,6 +105,9 @@ export function platform(): string {
   const { platform, arch } = process
   if (platform === 'win32') return `${platform}-${arch}-msvc`
   if (platform !== 'linux') return `${platform}-${arch}`
-  const { header } = process.report.getReport() as { header: { glibcVersionRuntime?: string } }
+  // else it asks DNS for the names of all addresses that sockets have, and everything stands still meanwhile (Node 24.21)
+  const report = process.report as typeof process.report & { excludeNetwork: boolean }
+  report.excludeNetwork = true
+  const { header } = report.getReport() as { header: { glibcVersionRuntime?: string } }
   return `${platform}-${arch}-${header.glibcVersionRuntime == null ? 'musl' : 'gnu'}`
 }

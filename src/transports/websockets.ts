@@ -1,4 +1,5 @@
 /** WebSockets, with the TLS options that @libp2p/websockets 10 does not have: it dials with Node's global WebSocket. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Listener, MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
 import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -19,11 +20,13 @@ export interface TlsOptions {
 
 export async function webSocketTransport(options: TlsOptions): Promise<(components: Components) => Transport> {
   const { ca, insecure, cert, key } = options
-  if (ca != null || insecure === true) await trust(ca, insecure === true)
+  const agent = ca != null || insecure === true ? await agentFor(ca, insecure === true) : undefined
   const pair = cert == null || key == null ? null : await (await import('./tls-files.ts')).readPair(cert, key)
   const library = webSockets(pair == null ? {} : { https: pair })
   return components => {
     const transport = library(components)
+    const dial = transport.dial.bind(transport)
+    transport.dial = (addr, options) => dialing.run(agent, () => dial(addr, options))
     const createListener = transport.createListener.bind(transport)
     transport.createListener = options => {
       let secure = false
@@ -48,25 +51,30 @@ function naming(upgrader: Upgrader, isSecure: () => boolean): Upgrader {
   return Object.create(upgrader, { upgradeInbound: { value: upgradeInbound } })
 }
 
-const plain = globalThis.WebSocket
+/** Of the dial that is under way, where it trusts more than Node does. */
+const dialing = new AsyncLocalStorage<object | undefined>()
 
-/**
- * Gives Node's WebSocket a dispatcher that trusts more, and nothing else in this process: neither fetch nor any other
- * use of TLS. Its class is reached through undici's well-known symbol, since Node exports none of its own.
- */
-async function trust(ca: string | undefined, insecure: boolean): Promise<void> {
+const Plain = globalThis.WebSocket
+
+/** Node's WebSocket has no TLS options but takes a dispatcher (undici), which is told of nothing else in this process. */
+class AgentWebSocket extends Plain {
+  constructor(url: string | URL) {
+    const dispatcher = dialing.getStore()
+    super(url, (dispatcher == null ? undefined : { dispatcher }) as never)
+  }
+}
+
+async function agentFor(ca: string | undefined, insecure: boolean): Promise<object> {
   const { readAuthorities } = await import('./tls-files.ts')
   const connect = { ...(ca != null && { ca: await readAuthorities(ca) }), rejectUnauthorized: !insecure }
-  const dispatcher = new (agentClass())({ connect })
-  globalThis.WebSocket = class extends plain {
-    constructor(url: string | URL) {
-      super(url, { dispatcher } as never)
-    }
-  }
+  const agent = new (agentClass())({ connect })
+  globalThis.WebSocket = AgentWebSocket
+  return agent
 }
 
 type Agent = new (options: object) => object
 
+/** Reached through undici's well-known symbol, since Node exports none of its own. */
 function agentClass(): Agent {
   // .2 is the Agent itself from undici 8 on (Node 26), where .1 is a wrapper for what was written for older ones
   for (const version of [2, 1]) {

@@ -6,6 +6,10 @@ type Status = Event<'doctor.check'>['status']
 
 /** `  ok    tcp-port        ` */
 const INDENT = 24
+/** ` 1294 ms  ` */
+const TIME = 10
+/** Longer lines are hard to read, however wide the terminal is. */
+const MOST_COLUMNS = 110
 
 /**
  * Every check in a line, under the name of its group; below it what to do. Both are our own words: what they quote of
@@ -21,10 +25,12 @@ export default viewOf(({ out, quiet, verbose, status }) => {
   }
   const counts: Record<Status, number> = { ok: 0, warn: 0, fail: 0, skip: 0 }
   let under: string | null = null
+  const indent = verbose ? INDENT + TIME : INDENT
+  const width = columns === Infinity ? columns : Math.min(columns, MOST_COLUMNS)
   const say = (head: string, text: string, paint: (line: string) => string): void => {
-    const [first = '', ...rest] = wrap(text, columns - INDENT)
+    const [first = '', ...rest] = wrap(text, width - indent)
     out.line(`${head}${paint(first)}`)
-    for (const line of rest) out.line(`${' '.repeat(INDENT)}${paint(line)}`)
+    for (const line of rest) out.line(`${' '.repeat(indent)}${paint(line)}`)
   }
   const plain = (text: string): string => text
   return {
@@ -40,9 +46,9 @@ export default viewOf(({ out, quiet, verbose, status }) => {
       }
       // padded by what is seen of it: colour codes have no width
       const mark = `${marks[found]}${' '.repeat(6 - found.length)}`
-      const time = verbose ? `  ${chalk.dim(`${ms.toFixed(0)} ms`)}` : ''
-      say(`  ${mark}${check.padEnd(16)}`, `${message}${time}`, plain)
-      if (fix != null) say(' '.repeat(INDENT), fix, chalk.dim)
+      const time = verbose ? chalk.dim(`${ms.toFixed(0)} ms`.padStart(TIME - 2).concat('  ')) : ''
+      say(`  ${mark}${check.padEnd(16)}${time}`, group === 'transports' ? inColumns(message) : message, plain)
+      if (fix != null) say(' '.repeat(indent), fix, chalk.dim)
       status('looking further')
     },
     'run.summary': ({ ok }) => {
@@ -59,6 +65,11 @@ export default viewOf(({ out, quiet, verbose, status }) => {
     }
   }
 })
+
+/** The times of one transport below those of the other. */
+function inColumns(message: string): string {
+  return message.replace(/[\d.]+ ms/g, time => time.padStart(7))
+}
 
 /** Lines of whole words; a word that is longer stays whole. */
 function wrap(text: string, columns: number): string[] {

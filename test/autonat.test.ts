@@ -3,7 +3,7 @@ import { on } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
-import { root } from './helpers/cli.ts'
+import { root, type Running } from './helpers/cli.ts'
 import { only } from './helpers/collect.ts'
 import { type Host, noLab, noNat, openLab } from './helpers/lab.ts'
 import type { Event } from '../src/events.ts'
@@ -36,6 +36,14 @@ function checks(events: { type: string }[], name: string): Event<'doctor.check'>
   return only(events, 'doctor.check').filter(({ check }) => check === name)
 }
 
+/** What was dialed: js-libp2p may ask a second time before it has its answer, which is one too many at a time. */
+async function dialed(server: Running): Promise<Event<'autonat.dial'>> {
+  for (;;) {
+    const said = await server.next('autonat.dial')
+    if (said.status !== 'E_REQUEST_REJECTED') return said
+  }
+}
+
 describe('AutoNAT v2 with a plain js-libp2p node', { ...patient, skip: noLab }, () => {
   test('it serves, and doctor has its verdict on each address', async () => {
     await using lab = await openLab()
@@ -62,7 +70,7 @@ describe('AutoNAT v2 with a plain js-libp2p node', { ...patient, skip: noLab }, 
     const peer = plainPeer(b, `/ip4/${b.ip}${PORT}`, addr!)
     const own = await peer.next()
     assert.equal(await peer.next(), `verified /ip4/44.1.0.11${PORT}`)
-    const said = await server.next('autonat.dial')
+    const said = await dialed(server)
     assert.deepEqual(
       [said.peer_id, said.addr, said.status, said.dial_status, said.data_bytes],
       [own.split('/').at(-1), `/ip4/44.1.0.11${PORT}`, 'OK', 'OK', 0]
@@ -71,7 +79,7 @@ describe('AutoNAT v2 with a plain js-libp2p node', { ...patient, skip: noLab }, 
     const paying = plainPeer(b, `/ip4/44.1.0.12${PORT}`, addr!)
     await paying.next()
     assert.equal(await paying.next(), `verified /ip4/44.1.0.12${PORT}`)
-    const paid = await server.next('autonat.dial')
+    const paid = await dialed(server)
     assert.deepEqual([paid.addr, paid.dial_status], [`/ip4/44.1.0.12${PORT}`, 'OK'])
     assert.ok(paid.data_bytes >= 30_000)
   })

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { on } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
-import { root, type Running } from './helpers/cli.ts'
+import type { Running } from './helpers/cli.ts'
 import { only } from './helpers/collect.ts'
 import { type Host, noLab, noNat, openLab } from './helpers/lab.ts'
 import type { Event } from '../src/events.ts'
+import { script } from './helpers/script.ts'
 
 const patient = { timeout: 60_000 }
 const PORT = '/tcp/4001'
@@ -14,7 +14,7 @@ const QUICK = ['--offline', '--transport', 'tcp', '--json']
 
 /** A plain js-libp2p node on a host, by the lines that it says. */
 function plainPeer(host: Host, ...args: string[]) {
-  const child = host.spawn(process.execPath, join(root, 'test/helpers/autonat-peer.ts'), ...args)
+  const child = host.spawn(process.execPath, script('autonat-peer'), ...args)
   let stderr = ''
   child.stderr!.on('data', chunk => (stderr += chunk))
   const lines = on(createInterface({ input: child.stdout! }), 'line', { close: ['close'] })

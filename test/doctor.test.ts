@@ -11,7 +11,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { transportOf } from '../src/addr.ts'
 import { generateSwarmKeyFile } from '../src/psk.ts'
 import { certificates } from './helpers/certificates.ts'
-import { bin, cleanEnv, root, run, start } from './helpers/cli.ts'
+import { bin, cleanEnv, run, start } from './helpers/cli.ts'
 import { one, only } from './helpers/collect.ts'
 import { startDns } from './helpers/dns-server.ts'
 import { died, ended, summaryOf } from './helpers/ends.ts'
@@ -21,6 +21,7 @@ import { closedPort } from './helpers/raw-server.ts'
 import { parseEvent } from './helpers/schema.ts'
 import { lookAtInterfaces, lookAtIpv6, lookAtNode } from '../src/doctor/machine.ts'
 import type { Event } from '../src/events.ts'
+import { script } from './helpers/script.ts'
 
 const patient = { timeout: 60_000 }
 const LOOPBACK = '/ip4/127.0.0.1/tcp/0'
@@ -288,7 +289,7 @@ describe('doctor asks the neighbours', { ...patient, skip: noLab }, () => {
   test('mDNS is heard, and a UPnP gateway answers', async () => {
     await using lab = await openLab()
     const [a, b] = [await lab.host('a', '192.168.7.1/24'), await lab.host('b', '192.168.7.2/24')]
-    const gateway = a.spawn(process.execPath, join(root, 'test/helpers/gateway.ts'), a.ip)
+    const gateway = a.spawn(process.execPath, script('gateway'), a.ip)
     await once(gateway.stdout!, 'data')
     // there is no DNS in the lab, which is a fail of its own
     const { code, events } = await b.run(['doctor', '--json', '--transport', 'tcp', '-W', '3s', '--dns', a.ip])

@@ -3,15 +3,13 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { cleanEnv, type Running, run, start } from './helpers/cli.ts'
+import { script } from './helpers/script.ts'
 
 const patient = { timeout: 60_000 }
-const suffix = import.meta.filename.endsWith('.ts') ? '.ts' : '.js'
-const script = join(import.meta.dirname, `helpers/webrtc-echo${suffix}`)
 const LOCAL = ['-l', '/ip4/127.0.0.1/tcp/0']
 const ECHO = '/echo/1.0.0'
 
@@ -30,7 +28,7 @@ async function listener(through: string): Promise<Running & { webrtc: string }> 
 
 /** The plain js-libp2p node of test/helpers/webrtc-echo.ts. */
 function plain(what: 'listen' | 'send', addr: string) {
-  const child = spawn(process.execPath, [script, what, addr], {
+  const child = spawn(process.execPath, [script('webrtc-echo'), what, addr], {
     env: cleanEnv(),
     stdio: ['pipe', 'pipe', 'inherit'],
     timeout: 60_000,

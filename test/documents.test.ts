@@ -3,19 +3,16 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
 import { run, start } from './helpers/cli.ts'
 import { one, only } from './helpers/collect.ts'
 import { heliaPeer } from './helpers/helia.ts'
+import { script } from './helpers/script.ts'
 
 const patient = { timeout: 60_000 }
 const TCP = '/ip4/127.0.0.1/tcp/0'
-const guide = join(
-  import.meta.dirname,
-  `helpers/getting-started${import.meta.filename.endsWith('.ts') ? '.ts' : '.js'}`
-)
+const guide = script('getting-started')
 
 /** The script of the guide in a process of its own, and the first line that it prints. */
 async function gettingStarted(...args: string[]): Promise<{ line: string } & AsyncDisposable> {

@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
 import type { Event } from '../src/events.ts'
 import type { Result } from './helpers/cli.ts'
 import { type Host, type Lab, noNat, openLab } from './helpers/lab.ts'
-
-const script = join(import.meta.dirname, `helpers/dcutr-peer${import.meta.filename.endsWith('.ts') ? '.ts' : '.js'}`)
+import { script } from './helpers/script.ts'
 
 /** A relay that all can reach; each peer is behind a NAT of its own, or is as public as the relay. */
 async function openNet(lab: Lab) {
@@ -32,7 +30,7 @@ async function listening(host: Host, relay: string, ...args: string[]) {
 
 /** js-libp2p with @libp2p/dcutr: its lines, as they come. */
 function other(host: Host, ...args: string[]) {
-  const child = host.spawn(process.execPath, script, ...args)
+  const child = host.spawn(process.execPath, script('dcutr-peer'), ...args)
   const lines = createInterface(child.stdout!)[Symbol.asyncIterator]()
   return async (has: string): Promise<Record<string, string>> => {
     for (let next = await lines.next(); next.done !== true; next = await lines.next()) {

@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
 import { generateSwarmKeyFile } from '../src/psk.ts'
 import { one, only } from './helpers/collect.ts'
-import { root } from './helpers/cli.ts'
 import { type Host, noLab, openLab } from './helpers/lab.ts'
+import { script } from './helpers/script.ts'
 
 const patient = { timeout: 60_000, skip: noLab }
 const NOBODY = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'
@@ -22,8 +22,12 @@ interface Said {
 
 /** js-libp2p's own mDNS on a host; gives what it says. */
 async function otherSide(host: Host): Promise<AsyncIterator<Said>> {
-  const script = join(root, 'test/helpers/mdns-peer.ts')
-  const child: ChildProcess = host.spawn(process.execPath, '--no-warnings', script, `/ip4/${host.ip}/tcp/0`)
+  const child: ChildProcess = host.spawn(
+    process.execPath,
+    '--no-warnings',
+    script('mdns-peer'),
+    `/ip4/${host.ip}/tcp/0`
+  )
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
   return {
     async next() {
@@ -133,8 +137,8 @@ describe('mDNS', patient, () => {
   test('a port that another program keeps for itself is said, and is exit code 3 for a listener', async () => {
     await using lab = await openLab()
     const host = await lab.host('alone', '192.168.5.2/24')
-    const script = `require('dgram').createSocket('udp4').bind(5353, () => console.log('bound'))`
-    const keeper = host.spawn(process.execPath, '-e', script)
+    const keeping = `require('dgram').createSocket('udp4').bind(5353, () => console.log('bound'))`
+    const keeper = host.spawn(process.execPath, '-e', keeping)
     await new Promise(resolve => keeper.stdout!.once('data', resolve))
     const { code, events } = await host.run(['listen', '--mdns', '--json'])
     assert.deepEqual([code, one(events, 'error').code], [3, 'address_in_use'])

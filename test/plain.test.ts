@@ -1,18 +1,17 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
 import { run, start } from './helpers/cli.ts'
 import { one, only } from './helpers/collect.ts'
+import { script } from './helpers/script.ts'
 
 const patient = { timeout: 60_000 }
-const script = join(import.meta.dirname, `helpers/plain-peer${import.meta.filename.endsWith('.ts') ? '.ts' : '.js'}`)
 
 /** The script in a process of its own, and the first line that it prints. */
 async function plainPeer(...args: string[]): Promise<{ child: ChildProcess; line: string } & AsyncDisposable> {
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [script('plain-peer'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string]
   return {
     child,

@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
-import { root, type Running } from './helpers/cli.ts'
+import type { Running } from './helpers/cli.ts'
 import { one, only } from './helpers/collect.ts'
 import { type Host, type Lab, noNat, openLab } from './helpers/lab.ts'
+import { script } from './helpers/script.ts'
 
 const patient = { timeout: 60_000, skip: noNat }
 
@@ -45,8 +45,13 @@ async function twoNats(lab: Lab, listening: { stun: boolean }, symmetric = false
 }
 
 async function startStun(host: Host, port: number): Promise<Set<string>> {
-  const script = join(root, 'test/helpers/stun-server.ts')
-  const server: ChildProcess = host.spawn(process.execPath, '--no-warnings', script, host.ip, String(port))
+  const server: ChildProcess = host.spawn(
+    process.execPath,
+    '--no-warnings',
+    script('stun-server'),
+    host.ip,
+    String(port)
+  )
   const lines = createInterface({ input: server.stdout! })
   await once(lines, 'line')
   const asked = new Set<string>()

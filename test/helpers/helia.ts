@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-
-const script = join(import.meta.dirname, `helia-peer${import.meta.filename.endsWith('.ts') ? '.ts' : '.js'}`)
+import { script } from './script.ts'
 
 /** A Helia node in a process of its own. */
 export interface HeliaPeer extends AsyncDisposable {
@@ -15,7 +13,10 @@ export interface HeliaPeer extends AsyncDisposable {
 }
 
 export async function heliaPeer(...listen: string[]): Promise<HeliaPeer> {
-  const child = spawn(process.execPath, [script, ...listen], { stdio: ['pipe', 'pipe', 'inherit'], timeout: 120_000 })
+  const child = spawn(process.execPath, [script('helia-peer'), ...listen], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    timeout: 120_000
+  })
   const pending = new Map<number, { resolve(answer: never): void; reject(error: Error): void }>()
   const lines = createInterface({ input: child.stdout })
   const [first] = (await once(lines, 'line')) as [string]

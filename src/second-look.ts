@@ -122,17 +122,25 @@ export async function doubtSilence(node: Node, addr: Multiaddr, trace: Trace, si
     signal.addEventListener('abort', () => resolve())
     if (trace.connectedAt != null) resolve()
   })
-  if (!(await pause(SILENCE_MS, signal)) || trace.agreedAt != null) return null
+  // a peer that is slow to answer is asked again
+  while ((await pause(SILENCE_MS, signal)) && trace.agreedAt == null) {
+    const found = await signOfAnotherKey(node, addr, signal)
+    if (found == null) continue
+    trace.inTheOpen = found.inTheOpen
+    const { code, says, ...verdict } = classifyKeyed(trace)
+    return new Failure(code, says, verdict)
+  }
+  return null
+}
+
+async function signOfAnotherKey(node: Node, addr: Multiaddr, signal: AbortSignal) {
   const opened: MessageStream[] = []
   const look = { node, addr, signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]), opened }
   const sign = async (what: Promise<boolean>, inTheOpen: boolean): Promise<{ inTheOpen: boolean }> =>
     (await what) ? { inTheOpen } : Promise.reject(new Error('no sign of another key'))
   const found = await orNull(Promise.any([sign(answersInTheOpen(look), true), sign(breaksOff(look), false)]))
   for (const stream of opened) stream.abort(new Error('it has been asked'))
-  if (found == null) return null
-  trace.inTheOpen = found.inTheOpen
-  const { code, says, ...verdict } = classifyKeyed(trace)
-  return new Failure(code, says, verdict)
+  return found
 }
 
 async function answersInTheOpen(look: Look): Promise<boolean> {

@@ -5,7 +5,7 @@ import type { Said, Verdict } from './events.ts'
 import { merge, orAbort, pause, type Queue } from './flow.ts'
 import type { Node } from './node.ts'
 import { type Held, reserve, whileKept } from './reserve.ts'
-import { listenAddrs, listenOnAll, type ServeOptions, serve } from './serve.ts'
+import { listenAddrs, listenOnAll, namesAddrs, type ServeOptions, serve } from './serve.ts'
 import { failureEvent, readTargets, type Target, type TargetOptions, verdictOf } from './targets.ts'
 
 /** How peers are met. */
@@ -20,19 +20,15 @@ const LONGEST_WAIT_MS = 30_000
 
 /** Where to listen: where it was asked for, and everywhere when there is no other way to meet anybody. */
 export function gatherAddrs(options: GatherOptions): string[] {
-  return listens(options) || !dials(options) ? listenAddrs(options) : []
+  return namesAddrs(options) || !dials(options) ? listenAddrs(options) : []
 }
 
 /** Refuses a run that could meet nobody. */
 export function checkWay(options: GatherOptions): void {
-  if (listens(options) || dials(options)) return
+  if (namesAddrs(options) || dials(options)) return
   throw new Failure('invalid_option', 'no way to meet a peer is named', {
     hint: 'give --bootstrap ADDR, --relay ADDR, or --tcp to be dialed'
   })
-}
-
-function listens({ listen, tcp, ws }: GatherOptions): boolean {
-  return listen != null || tcp != null || ws != null
 }
 
 function dials({ bootstrap, relay }: GatherOptions): boolean {
@@ -51,8 +47,10 @@ export async function* gather(
   signal: AbortSignal,
   work?: (signal: AbortSignal) => Promise<void>
 ): AsyncGenerator<Said, Verdict | null> {
-  const dialing = { ...options, identified: true }
-  const targets = options.bootstrap == null ? [] : await readTargets(options.bootstrap, options)
+  // those that are named are not asked where they are themselves
+  const { bootstrap, ...ways } = options
+  const dialing = { ...ways, identified: true }
+  const targets = bootstrap == null ? [] : await readTargets(bootstrap, ways)
   const relays = options.relay == null ? [] : await readTargets([options.relay])
   const addrs = gatherAddrs(options)
   await listenOnAll(node, addrs, options)
@@ -84,7 +82,7 @@ export async function* gather(
       over.abort()
     }
   }
-  const meetings = targets.map(target => meet(node, target, options, { met: prepared.resolve, failed }, until))
+  const meetings = targets.map(target => meet(node, target, ways, { met: prepared.resolve, failed }, until))
   signal.addEventListener('abort', () => prepared.resolve(), { once: true })
   const worked = working()
   // it is waited for only once nobody serves any more

@@ -238,7 +238,7 @@ async function loaded(argv: string[], code: number): Promise<string[]> {
 
 test('help, version and usage errors load nothing of libp2p, and nothing loads a spinner into a pipe', async () => {
   // the marks are still true
-  assert.deepEqual(await loaded(['dial', '/ip4/127.0.0.1/tcp/1'], 1), ['libp2p', 'noise', 'yamux'])
+  assert.deepEqual(await loaded(['dial', '/ip4/127.0.0.1/tcp/1'], 1), ['libp2p', 'noise', 'yamux', 'mplex'])
   for (const [name, mark] of Object.entries(marks)) {
     const chunks = readdirSync(join(root, 'dist')).filter(file => file.endsWith('.js'))
     assert.ok(

@@ -21,6 +21,9 @@ export interface MeetOptions {
   dhtProtocol?: string | undefined
   /** Announce itself on these topics. */
   pubsub?: string[] | true | undefined
+  /** How the certificates of wss servers are looked at; see TlsOptions. */
+  ca?: string | undefined
+  insecure?: boolean | undefined
 }
 
 export interface Meeting {
@@ -28,9 +31,10 @@ export interface Meeting {
   nodeOptions: Pick<NodeOptions, 'services' | 'mayDial'>
   targets: Target[]
   mdns: boolean
+  insecure: boolean
 }
 
-const DIALING = { timeout: 10_000, identified: true }
+const TIMEOUT_MS = 10_000
 /** As js-libp2p's own. */
 const ANNOUNCE_MS = 10_000
 /** Between two tries to connect to a peer that is away; it doubles. */
@@ -41,7 +45,7 @@ const TAG = { 'p2pctl-bootstrap': { value: 50 } }
 
 /** Reads the options, before there is a node. */
 export async function prepareMeeting(options: MeetOptions): Promise<Meeting> {
-  const { mdns = false, bootstrap, dht, dhtProtocol, pubsub } = options
+  const { mdns = false, insecure = false, bootstrap, dht, dhtProtocol, pubsub } = options
   // others may come and subscribe, where it is not this side that has to begin
   checkSources({ bootstrap, dht, dhtProtocol })
   const targets = bootstrap == null ? [] : await readTargets(bootstrap)
@@ -51,7 +55,7 @@ export async function prepareMeeting(options: MeetOptions): Promise<Meeting> {
   // whom a DHT of the internet names is not sought in the own network
   const isPrivate = targets.some(({ addr }) => scopeOf(addr) === 'private')
   const mayDial: NodeOptions['mayDial'] = addr => isPrivate || scopeOf(addr) !== 'private'
-  return { nodeOptions: { services, mayDial }, targets, mdns }
+  return { nodeOptions: { services, mayDial }, targets, mdns, insecure }
 }
 
 /** Answers the local network, if that was asked for. Throws Failure. */
@@ -70,7 +74,7 @@ export async function openAnswerer(node: Node, { mdns }: Meeting): Promise<Async
 /** Keeps the connections to the named peers for as long as something serves, and gives the events of both. */
 export async function* whileMeeting<T>(
   node: Node,
-  { targets }: Meeting,
+  { targets, insecure }: Meeting,
   serving: AsyncGenerator<Said, T>
 ): AsyncGenerator<Said, T> {
   const over = new AbortController()
@@ -82,19 +86,26 @@ export async function* whileMeeting<T>(
       over.abort()
     }
   }
-  yield* merge([untilEnd(), ...targets.map(target => stayConnected(node, target, over.signal))])
+  yield* merge([untilEnd(), ...targets.map(target => stayConnected(node, target, insecure, over.signal))])
   return result!
 }
 
 /** Dials a peer, and again when it is away. Whoever serves tells of the connections; a failure is told once in a row. */
-async function* stayConnected(node: Node, target: Target, signal: AbortSignal): AsyncGenerator<Said> {
+async function* stayConnected(
+  node: Node,
+  target: Target,
+  insecure: boolean,
+  signal: AbortSignal
+): AsyncGenerator<Said> {
   let waitMs = FIRST_WAIT_MS
   let told = false
   while (!signal.aborted) {
-    const dialing = connect(node, target, DIALING, signal)
+    const dialing = connect(node, target, { timeout: TIMEOUT_MS, identified: true, insecure }, signal)
     try {
       let step = await dialing.next()
-      while (step.done !== true) step = await dialing.next()
+      for (; step.done !== true; step = await dialing.next()) {
+        if (step.value.type === 'dial.attempt' && step.value.certificate_checked === false) yield step.value
+      }
       const { connection } = step.value
       await node.libp2p.peerStore.merge(connection.remotePeer, { tags: TAG })
       waitMs = FIRST_WAIT_MS

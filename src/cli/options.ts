@@ -42,12 +42,12 @@ function networked(command: Command): Command {
 }
 
 /** What every command that dials takes. */
-export function dialing(command: Command): Command {
-  return networked(command.optionsGroup('Dialing:'))
+export function dialing(command: Command, relay = 'reach bare peer IDs through this relay'): Command {
+  networked(command.optionsGroup('Dialing:'))
     .addOption(
       new Option('-W, --timeout <dur>', 'give one attempt this long').default(10_000, '10s').argParser(duration)
     )
-    .option('--relay <addr>', 'reach bare peer IDs through this relay')
+    .option('--relay <addr>', relay)
     .addOption(
       new Option('--transport <list>', `dial over these only: ${transportNames.join(', ')}`).argParser(
         words(...transportNames)
@@ -58,6 +58,12 @@ export function dialing(command: Command): Command {
     .option('-6, --ipv6', 'IPv6 only')
     .option('--dns <server>', 'ask this DNS server, host[:port]')
     .option('--require-peer-id', 'refuse targets that name no peer')
+  return trusting(command)
+}
+
+/** Of every command that may dial wss. */
+function trusting(command: Command): Command {
+  return command
     .option('--ca <file>', 'trust these certificates too when dialing wss (PEM)')
     .option('--insecure', 'dial wss without checking the certificate')
 }
@@ -91,13 +97,14 @@ export function seeking(command: Command): Command {
 
 /** What every command takes that can be found by others. */
 export function meeting(command: Command, pubsub = 'announce itself on these topics'): Command {
-  return command
+  command
     .optionsGroup('Being found:')
     .option('--mdns', 'answer the local network')
     .option('--bootstrap <addr...>', 'connect to these peers, and again when a connection is lost')
     .option('--dht', 'take part in the DHT of the --bootstrap peers as a server')
     .option('--dht-protocol <id>', 'the protocol of that DHT (default: /ipfs/kad/1.0.0)')
     .option('--pubsub [topic...]', `${pubsub} (default: _peer-discovery._p2p._pubsub)`)
+  return trusting(command)
 }
 
 /** What every command that listens takes. */

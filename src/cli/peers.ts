@@ -5,7 +5,7 @@ import { count, duration } from './parse.ts'
 
 /** The row of `peers` in the command table. */
 export function peersCommand(command: Command): void {
-  common(dialing(command))
+  common(dialing(command, 'reserve on this relay: it, and whoever comes through it'))
     .description('Ask every source that is named for peers, and show each with its addresses and its agent.')
     .option('--mdns', 'ask the local network')
     .option('--bootstrap <addr...>', 'dial these peers')

@@ -143,7 +143,10 @@ function table(): Command {
       .option('--circuit <relay...>', 'be reachable through these relays')
       .option('--webrtc', 'with --circuit: dialable over WebRTC too, which is direct in the end')
       .addOption(stunOption())
-      .option('--punch', 'with it: dial whoever comes through them directly, at public addresses that they name')
+      .option(
+        '--punch',
+        'with --circuit: dial whoever comes through a relay directly, at public addresses that they name'
+      )
       .option('--punch-private', '- at private ones too, and name ours')
       .addOption(
         new Option('--max-message <size>', 'the largest message that is taken').default(1 << 20, '1MiB').argParser(size)

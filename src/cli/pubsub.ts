@@ -7,7 +7,7 @@ import { count, duration } from './parse.ts'
 export function pubsubCommands(pubsub: Command): void {
   pubsub.helpCommand(false).description('Messages by topic, over gossipsub.')
 
-  common(serving(meeting(pubsub.command('sub'))))
+  common(serving(meeting(pubsub.command('sub').summary('print what is published to topics'))))
     .argument('<topic...>', 'what to subscribe to')
     .description(
       'Subscribe to topics, and print each message with who signed it, until ^C. With no peer named it listens, to be dialed; on a --relay it makes a reservation, to be dialed there.'
@@ -32,7 +32,7 @@ export function pubsubCommands(pubsub: Command): void {
       )
     )
 
-  common(listening(meeting(pubsub.command('pub'))))
+  common(listening(meeting(pubsub.command('pub').summary('publish to a topic, once somebody subscribes to it'))))
     .argument('<topic>', 'where to publish')
     .argument('[text]', 'the message, or - to read it from stdin')
     .description(
@@ -56,7 +56,7 @@ export function pubsubCommands(pubsub: Command): void {
       )
     )
 
-  common(listening(meeting(pubsub.command('peers'))))
+  common(listening(meeting(pubsub.command('peers').summary('who speaks gossipsub, and what each subscribes to'))))
     .argument('[topic]', 'only who subscribes to this')
     .description(
       'Show who speaks gossipsub, what each subscribes to, and how this side rates it; exit 1 if nobody does.'
@@ -82,7 +82,7 @@ export function pubsubCommands(pubsub: Command): void {
 
 /** How peers are met: those that are named here are dialed. */
 function meeting(command: Command): Command {
-  return dialing(command)
+  return dialing(command, 'reserve on this relay, to be dialed through it')
     .optionsGroup('Dialing:')
     .option('--bootstrap <addr...>', 'dial these peers, and again when they leave')
 }

@@ -76,7 +76,8 @@ function* wrongParts(text: string): Generator<Wrong, void> {
     const codec = codecOf(name)
     if (codec === undefined) {
       const reason = name === '' ? 'a protocol name is missing' : `unknown protocol "${safe(name, 64)}"`
-      yield { reason, before: start, hint: () => corrected(start, name, rest) }
+      const isPath = parts[i - 2] === 'unix'
+      yield { reason, before: start, hint: () => (isPath ? escaped(parts) : corrected(start, name, rest)) }
       const meant = codecOf(meantBy(name) ?? '')
       // what follows a name that nobody knows is its value, unless it is a name itself
       const value = meant === undefined ? codecOf(rest[0] ?? '') === undefined : meant.size !== 0
@@ -114,6 +115,13 @@ function* wrongParts(text: string): Generator<Wrong, void> {
       before += port
     }
   }
+}
+
+/** go-multiaddr writes the path of a socket as it is; js-libp2p reads it escaped. */
+function escaped([, ...parts]: string[]): string {
+  const at = parts.indexOf('p2p')
+  const path = (at < 0 ? parts : parts.slice(0, at)).map(part => `%2F${part}`).join('')
+  return `write each slash of the path as %2F: /unix/${safe(path)}`
 }
 
 function missing(before: string, name: string, rest: string[]): Wrong {

@@ -206,7 +206,7 @@ const notOurs = 'the socket is for another user of this machine'
 /** An error of a unix socket, which has a path and no port. */
 function isOfFile(error: NodeJS.ErrnoException | undefined): boolean {
   const { address, port } = (error ?? {}) as { address?: string; port?: number }
-  return address?.startsWith('/') === true && port == null
+  return address != null && port == null
 }
 
 /** In words, where Node has a code alone. */

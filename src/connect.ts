@@ -23,8 +23,6 @@ export { furthest, labelOf } from './dial-failures.ts'
 export interface DialOptions extends Wanted {
   /** One attempt, in ms. */
   timeout: number
-  ipv4?: boolean | undefined
-  ipv6?: boolean | undefined
   /** STUN servers for WebRTC. */
   stun?: string[] | undefined
   /** A DNS server to ask, `host[:port]`. */

@@ -43,9 +43,10 @@ export function labelOf(target: Target): string {
 /** Of a target that has addresses, and none that was asked for. */
 export function noneLeft(target: Target, resolved: Multiaddr[], options: Wanted): Failure {
   const by = [...new Set(resolved.map(addr => leftOut(addr, options)))].join(', ')
-  return new Failure('no_addresses', `cannot dial ${labelOf(target)}: no address is left of ${resolved.length}`, {
+  const all = resolved.length === 1 ? 'its only address is' : `all ${resolved.length} addresses are`
+  return new Failure('no_addresses', `cannot dial ${labelOf(target)}: ${all} left out by ${by}`, {
     phase: 'resolve',
     target: target.text,
-    hint: `left out by ${by}`
+    hint: `leave out ${by}, or give another address`
   })
 }

@@ -3,14 +3,14 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { scopeOf, transportOf, withPeerId } from './addr.ts'
 import { lookUp } from './addresses.ts'
 import { type Attempt, attempt, connect, type DialOptions, furthest, labelOf } from './connect.ts'
-import { Failure } from './errors.ts'
+import { type Code, Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
 import { type ExpectOptions, readExpectations, unmet } from './expect.ts'
 import { merge } from './flow.ts'
 import { openNode } from './node.ts'
 import type { OfferOptions } from './offers.ts'
 import { identityEvent } from './protocols/identify.ts'
-import { whyNotFromHere } from './reach.ts'
+import { leftOut, whyNotFromHere } from './reach.ts'
 import { safe } from './safe.ts'
 import { failureEvent, type Target, verdictOf } from './targets.ts'
 import { loadTransport, transportFor } from './transports.ts'
@@ -124,7 +124,10 @@ async function* addJobs(
   options: EachOptions,
   signal: AbortSignal
 ): AsyncGenerator<Said> {
-  const { addrs, resolveMs } = yield* lookUp({ text: plan.target.text, addr }, options, signal)
+  // one that the peer says it has beside those that are wanted; a target of the other family is a mistake
+  const by = announcedOver == null ? null : leftOut(addr, options)
+  const asIs = { addrs: [addr], resolveMs: null }
+  const { addrs, resolveMs } = by != null ? asIs : yield* lookUp({ text: plan.target.text, addr }, options, signal)
   for (const found of addrs) {
     const skipped = whyNotFromHere(found, { ...options, announcedOver }) ?? (await whyNotLoaded(found, options))
     plan.jobs.push({ plan, addr: found, resolveMs, skipped, lost: null, failures: [], done: skipped != null })
@@ -203,11 +206,14 @@ function undialed({ plan, addr, skipped, lost }: Job): Event<'dial.attempt'> {
   }
 }
 
+/** With these somebody is there, though it be before there is a connection. */
+const answered: Code[] = ['security_failed', 'tls_cert_invalid']
+
 /** An announced address is stale if nobody answers there, and not if somebody answers who is at fault. */
 function announcedFields({ failures: [failure] }: Job, { announced }: EachOptions) {
   if (announced !== true) return {}
   const nobody = failure != null && ['resolve', 'connect', 'relay'].includes(failure.phase ?? '')
-  return { announced: true, stale: nobody && failure.code !== 'security_failed' }
+  return { announced: true, stale: nobody && !answered.includes(failure.code) }
 }
 
 function countsOf({ jobs }: Plan) {

@@ -22,6 +22,9 @@ export interface MeetOptions {
   dhtProtocol?: string | undefined
   /** Announce itself on these topics. */
   pubsub?: string[] | true | undefined
+  /** How the certificates of wss servers are looked at; see TlsOptions. */
+  ca?: string | undefined
+  insecure?: boolean | undefined
 }
 
 export interface Meeting {
@@ -31,6 +34,7 @@ export interface Meeting {
   mdns: boolean
   /** Those that it announces itself on. */
   topics: string[]
+  insecure: boolean
 }
 
 const DIALING = { timeout: 10_000 }
@@ -42,14 +46,14 @@ const TAG = { 'p2pctl-bootstrap': { value: 50 } }
 
 /** Reads the options, before there is a node. */
 export async function prepareMeeting(options: MeetOptions): Promise<Meeting> {
-  const { mdns = false, bootstrap, dht, dhtProtocol } = options
+  const { mdns = false, insecure = false, bootstrap, dht, dhtProtocol } = options
   // others may come and subscribe, where it is not this side that has to begin
   checkSources({ bootstrap, dht, dhtProtocol })
   const targets = bootstrap == null ? [] : await readTargets(bootstrap)
   const topics = options.pubsub == null ? [] : topicsOf(options.pubsub)
   const services: Record<string, Service> = {}
   if (topics.length > 0) services.pubsub = (await import('./gossip.ts')).gossipService()
-  return { nodeOptions: await openings({ ...options, topics, targets }, services), targets, mdns, topics }
+  return { nodeOptions: await openings({ ...options, topics, targets }, services), targets, mdns, topics, insecure }
 }
 
 /** What a node has to be opened with so that it is found; gossipsub comes first where there are topics. */
@@ -84,13 +88,14 @@ export async function openAnswerer(node: Node, { mdns }: Pick<Meeting, 'mdns'>):
  */
 export async function* whileMeeting<T>(
   node: Node,
-  { targets, topics }: Meeting,
+  { targets, topics, insecure }: Meeting,
   serving: AsyncGenerator<Said, T>
 ): AsyncGenerator<Said, T> {
+  const dialing = { ...DIALING, insecure }
   const seen = createRoster([], () => {})
   return yield* alongside(serving, signal => {
-    const search = { node, options: { ...DIALING, watch: true }, seen, signal }
-    const stays = targets.map(target => stayConnected(node, target, DIALING, signal))
+    const search = { node, options: { ...dialing, watch: true }, seen, signal }
+    const stays = targets.map(target => stayConnected(node, target, dialing, signal))
     return topics.length === 0 ? stays : [...stays, pubsubSource(topics).look(search)]
   })
 }

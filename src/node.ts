@@ -167,9 +167,7 @@ export async function listenOn(node: Node, addr: string): Promise<void> {
     const { says, hint } = whyNoTransport(kind)
     throw new Failure('no_such_listener', `cannot listen on ${addr}: ${says}`, { phase: 'listen', addr, hint })
   }
-  await node.use(name).catch(error => {
-    throw error instanceof Failure && error.code === 'no_transport' ? unlistenable(addr, error) : error
-  })
+  await listenable(addr, () => node.use(name))
   const { transportManager } = node.components
   const before = transportManager.getAddrs().length
   const listen = async (): Promise<void> => {
@@ -196,9 +194,16 @@ export function confirmAddrs(node: Node, addrs: Multiaddr[]): void {
   }
 }
 
-/** What cannot be loaded cannot be listened with. */
-function unlistenable(addr: string, { message, hint, cause }: Failure): Failure {
-  return new Failure('no_such_listener', `cannot listen on ${addr}: ${message}`, { phase: 'listen', addr, hint, cause })
+/** What cannot be loaded, or goes past the key of the network, cannot be listened with. */
+export async function listenable(addr: string, load: () => Promise<void>): Promise<void> {
+  try {
+    await load()
+  } catch (error) {
+    if (!(error instanceof Failure) || error.code !== 'no_transport') throw error
+    const { message, hint, cause } = error
+    const options = { phase: 'listen', addr, hint, cause } as const
+    throw new Failure('no_such_listener', `cannot listen on ${addr}: ${message}`, options)
+  }
 }
 
 /** Of the socket file that an address begins with. */
@@ -211,15 +216,18 @@ function pathOf(addr: Multiaddr): string | null {
 function listenFailure(addr: string, cause: unknown): Failure {
   const text = cause instanceof Error ? cause.message : String(cause)
   const options = { phase: 'listen', addr, cause } as const
+  const isFile = addr.startsWith('/unix/')
   // QUIC has words of its own for them (@chainsafe/libp2p-quic 2.1)
   if (/EADDRINUSE|Address already in use|There is already a listener for/.test(text)) {
-    return new Failure('address_in_use', `cannot listen on ${addr}: the address is in use`, options)
+    return new Failure('address_in_use', `cannot listen on ${addr}: the address is in use`, {
+      ...options,
+      ...(isFile && { hint: 'another process listens there: choose another path' })
+    })
   }
   if (/EADDRNOTAVAIL|EAFNOSUPPORT|EINVAL|assign requested address|family not supported/.test(text)) {
     return new Failure('address_not_available', `cannot listen on ${addr}: this machine has no such address`, options)
   }
   if (/EACCES|Permission denied/.test(text)) {
-    const isFile = addr.startsWith('/unix/')
     return new Failure('address_not_available', `cannot listen on ${addr}: permission denied`, {
       ...options,
       hint: isFile ? 'choose a folder of your own' : 'ports below 1024 need privileges: choose a higher one'

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Component, Multiaddr } from '@multiformats/multiaddr'
-import { relayPart, scopeOf, transportOf } from './addr.ts'
+import { familyOf, relayPart, scopeOf, transportOf } from './addr.ts'
 import { whyNotPrivate } from './private-network.ts'
 import { transportFor, whyNoTransport } from './transports.ts'
 
@@ -13,16 +13,22 @@ export interface Wanted {
   directOnly?: boolean | undefined
   /** Only those that end in a circuit. */
   relayedOnly?: boolean | undefined
+  ipv4?: boolean | undefined
+  ipv6?: boolean | undefined
   /** The key of a private network, which some transports go past. */
   psk?: string | undefined
 }
 
 /** The option that leaves an address out; null if none does. */
-export function leftOut(addr: Multiaddr, { transport, directOnly, relayedOnly }: Wanted): string | null {
+export function leftOut(addr: Multiaddr, options: Wanted): string | null {
+  const { transport, directOnly, relayedOnly, ipv4, ipv6 } = options
   const kind = transportOf(addr)
   if (transport?.includes(kind ?? '') === false) return '--transport'
   if (directOnly === true && kind === 'circuit') return '--direct-only'
-  return relayedOnly === true && kind !== 'circuit' ? '--relayed-only' : null
+  if (relayedOnly === true && kind !== 'circuit') return '--relayed-only'
+  const family = familyOf(addr)
+  if (family == null || ipv4 === ipv6 || family === (ipv4 === true ? 4 : 6)) return null
+  return ipv4 === true ? '-4' : '-6'
 }
 
 export interface ReachOptions extends Wanted {
@@ -43,14 +49,20 @@ export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string |
   if (kind === 'circuit' || kind === 'webrtc') {
     const relay = relayPart(addr)
     const { announcedOver, interfaces } = options
+    // of a peer behind a relay it is the relay that is somewhere
+    const over = announcedOver == null ? null : (relayPart(announcedOver) ?? announcedOver)
     return relay == null
       ? 'it names no relay'
-      : whyNotFromHere(relay, { announcedOver, ...(interfaces && { interfaces }) })
+      : whyNotFromHere(relay, { announcedOver: over, ...(interfaces && { interfaces }) })
   }
   const { interfaces = networkInterfaces(), announcedOver } = options
-  if (kind === 'unix' && announcedOver != null && scopeOf(announcedOver) !== 'private')
-    return 'a socket of another machine'
   const own = Object.values(interfaces).flatMap(list => list ?? [])
+  const isOwn = (address: string): boolean => isLoopback(address) || own.some(one => one.address === address)
+  if (kind === 'unix' && announcedOver != null && transportOf(announcedOver) !== 'unix') {
+    const at = ipOf(announcedOver)
+    const isHere = at != null && isOwn(at) && relayPart(announcedOver) == null
+    return isHere ? null : 'a socket of another machine'
+  }
   const ip = ipOf(addr)
   if (ip == null) return null
   const isPublic = scopeOf(addr) === 'public'
@@ -59,7 +71,6 @@ export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string |
   }
   if (announcedOver == null || isPublic) return null
   const from = ipOf(announcedOver)
-  const isOwn = (address: string): boolean => isLoopback(address) || own.some(one => one.address === address)
   if (['0.0.0.0', '::'].includes(ip)) return 'it names no machine'
   if (isLoopback(ip)) return from != null && isOwn(from) ? null : 'loopback of another machine'
   if (ip === from || isOwn(ip)) return null

@@ -172,6 +172,7 @@ function watch(
 ): void {
   const { libp2p } = node
   let known = ownAddrs(node).join()
+  const closed = new WeakSet<Connection>()
   libp2p.addEventListener('connection:open', ({ detail: connection }) => {
     void queue.push(openEvent(connection))
     if (connection.direction !== 'inbound') return
@@ -179,6 +180,9 @@ function watch(
     void ask(node, connection, queue, signal, onIdentify)
   })
   libp2p.addEventListener('connection:close', ({ detail: connection }) => {
+    // over a WebSocket that is cut off it comes twice (@libp2p/websockets 10.1)
+    if (closed.has(connection)) return
+    closed.add(connection)
     const { remotePeer, remoteAddr, timeline } = connection
     void queue.push({
       type: 'connection.close',

@@ -3,7 +3,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { circuitOf } from './addr.ts'
 import type { Verdict } from './classify.ts'
 import type { Event } from './events.ts'
-import type { Node } from './node.ts'
+import { listenable, type Node } from './node.ts'
 import { assertPrivateListener } from './private-network.ts'
 import { safe } from './safe.ts'
 import type { Trace } from './trace.ts'
@@ -15,7 +15,7 @@ export const SIGNALLING = '/webrtc-signaling/0.0.1'
 export async function listenOverWebrtc(node: Node): Promise<void> {
   if (node.fingerprint != null) assertPrivateListener('/webrtc', 'webrtc')
   await node.use('circuit')
-  await node.use('webrtc')
+  await listenable('/webrtc', () => node.use('webrtc'))
   await node.components.transportManager.listen([multiaddr('/webrtc')])
 }
 

@@ -55,6 +55,11 @@ test('an address is taken in its canonical form', () => {
 
 test('what is no address is refused with what is wrong, and with what may have been meant', () => {
   for (const [text, reason, hint] of [
+    [
+      '/unix/tmp/p2p.sock',
+      'unknown protocol "p2p.sock"',
+      'write each slash of the path as %2F: /unix/%2Ftmp%2Fp2p.sock'
+    ],
     ['/ip4/1.2.3.4/tpc/4001', 'unknown protocol "tpc"', '/ip4/1.2.3.4/tcp/4001'],
     ['/ip4/1.2.3.4/TCP/4001', 'unknown protocol "TCP"', '/ip4/1.2.3.4/tcp/4001'],
     ['/ipv4/1.2.3.4/tcp/4001', 'unknown protocol "ipv4"', '/ip4/1.2.3.4/tcp/4001'],

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import dial, { type Options } from '../src/commands/dial.ts'
+import listen from '../src/commands/listen.ts'
 import type { Said } from '../src/events.ts'
 import { merge } from '../src/flow.ts'
 import { whyNotFromHere } from '../src/reach.ts'
+import { certificates } from './helpers/certificates.ts'
 import { begin, collect, failureOf, one, only } from './helpers/collect.ts'
 import { startDns } from './helpers/dns-server.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
@@ -193,6 +195,33 @@ describe('dial --announced', patient, () => {
     assert.equal(one(said, 'run.summary').exit_code, 1)
   })
 
+  test('what the options leave out is skipped, and is not stale', async () => {
+    await using peer = await plainNode({
+      listen: ['/ip4/127.0.0.1/tcp/0', '/ip6/::1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws']
+    })
+    const addr = peer.getMultiaddrs().find(one => /ip4.*tcp\/\d+\/p2p/.test(one.toString()))!
+    const said = await run(addr.toString(), { each: false, announced: true, ipv4: true, transport: ['tcp'] })
+    const found = only(said, 'dial.attempt').filter(({ announced }) => announced)
+    assert.deepEqual(found.map(({ ok, skipped, stale }) => [ok, skipped ?? null, stale]).toSorted(), [
+      [false, 'left out by --transport', false],
+      [false, 'left out by -4', false],
+      [true, null, false]
+    ])
+    assert.equal(one(said, 'run.summary').exit_code, 0)
+  })
+
+  test('where a server shows a certificate that nobody trusts, somebody is there', async () => {
+    using files = await certificates()
+    const { cert, key } = await files.selfSigned('peer')
+    const both = ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/tls/ws']
+    await using peer = begin(listen, { listen: both, cert, key, maxMessage: 1 << 20 })
+    const { addrs } = await peer.next('listen.ready')
+    const said = await run(addrs.find(addr => !addr.includes('/ws'))!, { each: false, announced: true })
+    const attempts = only(said, 'dial.attempt').filter(({ announced }) => announced)
+    const { error, stale } = attempts.find(({ transport }) => transport === 'wss')!
+    assert.deepEqual([error?.code, stale], ['tls_cert_invalid', false])
+  })
+
   test('a peer that announces thousands does not have thousands dialed', async () => {
     const port = await closedPort()
     const announce = Array.from({ length: 60 }, (_, at) => `/ip4/127.0.1.${at + 1}/tcp/${port}`)
@@ -238,6 +267,13 @@ describe('which addresses this machine can dial', () => {
       null,
       'Node has no WebTransport, neither to dial nor to listen: only browsers dial it'
     ],
+    ['/unix/%2Fpeer.sock', null, null],
+    ['/unix/%2Fpeer.sock', '/unix/%2Fother.sock', null],
+    ['/unix/%2Fpeer.sock', '/ip4/127.0.0.1/tcp/5', null],
+    ['/unix/%2Fpeer.sock', '/ip4/192.168.7.2/tcp/5', null],
+    ['/unix/%2Fpeer.sock', '/ip4/192.168.7.9/tcp/5', 'a socket of another machine'],
+    ['/unix/%2Fpeer.sock', `/ip4/127.0.0.1/tcp/1/p2p/${ID}/p2p-circuit`, 'a socket of another machine'],
+    [`/unix/%2Frelay.sock/p2p/${ID}/p2p-circuit`, `/ip4/127.0.0.1/tcp/1/p2p/${ID}/p2p-circuit`, null],
     ['/p2p-circuit', far, 'it names no relay'],
     [`/ip4/10.0.0.1/tcp/1/p2p/${ID}/p2p-circuit`, far, 'a private address of another network']
   ]

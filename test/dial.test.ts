@@ -138,7 +138,7 @@ describe('dial', patient, () => {
     assert.deepEqual([one(said, 'dial.attempt').addr, one(said, 'dial.attempt').of], [addrOf(peer), 1])
     const none = await run('/dnsaddr/example.test', { dns: dns.address, transport: ['circuit'] })
     const { code, phase, hint } = one(none, 'error')
-    assert.deepEqual([code, phase, hint], ['no_addresses', 'resolve', 'left out by --transport'])
+    assert.deepEqual([code, phase, hint], ['no_addresses', 'resolve', 'leave out --transport, or give another address'])
   })
 
   test('the address that was given is dialed, and no other that the peer has', async () => {

@@ -107,7 +107,7 @@ test('help on the environment names the commands that take a variable, and where
   assert.equal(takers('JSON'), 'every command')
   assert.equal(takers('ALLOW_PRIVATE'), 'dht')
   assert.equal(takers('COUNT'), 'ping, dht providers, dht get, pubsub sub')
-  assert.equal(takers('CA'), 'dial, ping, send, relay check, relay reserve, peers, dht, pubsub, doctor')
+  assert.equal(takers('CA'), 'dial, ping, send, listen, relay, peers, dht, pubsub, doctor')
 })
 
 test('help on targets explains each form', async () => {

@@ -3,8 +3,11 @@ import { describe, test } from 'node:test'
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { type Ping, ping } from '@libp2p/ping'
 import { multiaddr } from '@multiformats/multiaddr'
+import dial from '../src/commands/dial.ts'
 import listen, { type Options } from '../src/commands/listen.ts'
-import { begin, failureOf, one, only } from './helpers/collect.ts'
+import { begin, collect, failureOf, one, only } from './helpers/collect.ts'
+import { certificates } from './helpers/certificates.ts'
+import { run as runBinary, start as startBinary } from './helpers/cli.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { closedPort } from './helpers/raw-server.ts'
 import { reserve, startRelay } from './helpers/relay.ts'
@@ -68,6 +71,18 @@ describe('listen --circuit', patient, () => {
     assert.deepEqual(addrs, [`${relay.addr}/p2p-circuit/p2p/${peer_id}`])
   })
 
+  test('a relay that listens on everything is one at each of its addresses', async () => {
+    const everything = Array.from({ length: 21 }, () => '/ip4/127.0.0.1/tcp/0')
+    await using relay = await startRelay({}, everything)
+    await using listener = start({ circuit: [relay.addr], webrtc: true })
+    const { addrs, peer_id } = await listener.next('listen.ready')
+    const circuits = relay.node.getMultiaddrs().map(addr => `${addr}/p2p-circuit`)
+    const all = circuits.flatMap(addr => [`${addr}/p2p/${peer_id}`, `${addr}/webrtc/p2p/${peer_id}`])
+    assert.deepEqual(addrs.toSorted(), all.toSorted())
+    const dialed = await collect(dial, { target: [`${circuits[0]}/p2p/${peer_id}`], timeout: 10_000 })
+    assert.equal(one(dialed, 'peer.identify').listen_addrs.length, all.length, 'identify has room for them')
+  })
+
   test('a relay that goes away: the addresses change', async () => {
     const relay = await startRelay()
     await using listener = start({ circuit: [relay.addr], listen: ['/ip4/127.0.0.1/tcp/0'] })
@@ -79,6 +94,27 @@ describe('listen --circuit', patient, () => {
       left.addrs,
       addrs.filter(addr => !addr.includes('p2p-circuit'))
     )
+  })
+
+  test('a relay behind a certificate of its own: --ca trusts it, --insecure does not look', async () => {
+    using files = await certificates()
+    const { cert, key } = await files.selfSigned('relay')
+    const listen = ['-l', '/ip4/127.0.0.1/tcp/0/tls/ws', '--cert', cert, '--key', key]
+    await using relay = startBinary(['relay', '--json', ...listen])
+    const [addr] = (await relay.next('listen.ready')).addrs
+    for (const way of ['--circuit', '--bootstrap']) {
+      for (const [option, checked] of [
+        [['--ca', cert], true],
+        [['--insecure'], false]
+      ] as const) {
+        await using listener = startBinary(['listen', '--json', way, addr!, ...option])
+        assert.equal((await listener.next('connection.open')).transport, 'wss')
+        if (way === '--bootstrap' && checked) continue
+        assert.equal((await listener.next('dial.attempt')).certificate_checked, checked)
+      }
+      const { code, events } = await runBinary(['listen', '--json', way, addr!, '--for', '1s'])
+      assert.deepEqual([code, one(events, 'error').code], [way === '--circuit' ? 3 : 0, 'tls_cert_invalid'])
+    }
   })
 
   test('a relay that refuses: relay_refused, exit 7', async () => {

@@ -9,6 +9,7 @@ import { type Ping, ping } from '@libp2p/ping'
 import { multiaddr } from '@multiformats/multiaddr'
 import listen, { type Options } from '../src/commands/listen.ts'
 import { generateKeyFile } from '../src/keys.ts'
+import { start as startBinary } from './helpers/cli.ts'
 import { begin, failureOf, one, only } from './helpers/collect.ts'
 import { plainNode } from './helpers/plain-node.ts'
 import { rawServer } from './helpers/raw-server.ts'
@@ -77,6 +78,18 @@ describe('listen', patient, () => {
     assert.match(one(said, 'peer.identify').agent_version!, /^js-libp2p\//)
     assert.deepEqual(one(said, 'run.summary'), { type: 'run.summary', ok: true, connections: 1 })
   })
+
+  for (const addr of [LOCAL, `${LOCAL}/ws`, '/ip4/127.0.0.1/udp/0/quic-v1', '/ip4/127.0.0.1/udp/0/webrtc-direct']) {
+    test(`on ${addr}: a connection ends once, though its peer has to be cut off`, async () => {
+      await using listener = start({ listen: [addr] })
+      const { addrs } = await listener.next('listen.ready')
+      await using peer = startBinary(['dial', '--hold', '1m', '--json', addrs[0]!])
+      await listener.next('peer.identify')
+      peer.child.kill('SIGSTOP')
+      const said = await listener.stop()
+      assert.equal(one(said, 'connection.close').remote_addr, one(said, 'connection.open').remote_addr)
+    })
+  }
 
   test('a peer that does not speak identify is shown, with nothing known of it', async () => {
     await using listener = start()

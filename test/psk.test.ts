@@ -246,8 +246,14 @@ describe('in a private network', patient, () => {
       assert.match(hint!, /\/tcp, \/ws/)
       const listened = await run(['listen', '--json', '--psk', ours, '-l', addr])
       assert.equal(listened.code, 3)
-      assert.match(one(listened.events, 'error').message, /goes past the key of a private network/)
+      const failure = one(listened.events, 'error')
+      assert.match(failure.message, /goes past the key of a private network/)
+      assert.match(failure.hint!, /^in a private network give a \/tcp/)
     }
+    const hidden = await run(['listen', '--json', '--psk', ours, '--webrtc', '--circuit', '/ip4/127.0.0.1/tcp/4001'])
+    const { code, message } = one(hidden.events, 'error')
+    assert.deepEqual([hidden.code, code], [3, 'no_such_listener'])
+    assert.match(message, /webrtc goes past the key of a private network/)
     const target = ['/ip4/127.0.0.1/udp/4001/quic-v1']
     const said = await collect(dial, { target, timeout: 1000, psk: ours, each: true, concurrency: 1 })
     assert.match(one(said, 'dial.attempt').skipped!, /goes past the key/)

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import peers, { type Options as PeersOptions } from '../src/commands/pubsub-peers.ts'
@@ -305,6 +308,19 @@ describe('pubsub pub', patient, () => {
     await publish({ bootstrap: [addrOf(a)], sign: false })
     await a.texts(1)
     assert.equal(a.received[0]!.msg.type, 'unsigned')
+  })
+
+  test('listening on anything at all is a way to meet somebody', async () => {
+    await using a = await topicNode()
+    const folder = mkdtempSync(join(tmpdir(), 'p2pctl-pubsub-'))
+    for (const where of [{ quic: true }, { webrtcDirect: true }, { unix: join(folder, 'a.sock') }] as const) {
+      for (const bootstrap of [undefined, [addrOf(a)]]) {
+        const options: PubOptions = { timeout: 10_000, topic: 'news', text: 'hi', wait: 1, ...where }
+        await using running = begin(pub, { ...options, ...(bootstrap && { bootstrap }) })
+        const { addrs } = await running.next('listen.ready')
+        assert.match(addrs[0]!, /\/quic-v1\/|\/webrtc-direct\/|^\/unix\//)
+      }
+    }
   })
 
   test('no way to meet anybody, and nothing to say, are wrong use', async () => {

@@ -168,6 +168,8 @@ describe('unix sockets that do not work', patient, () => {
   test('dialing one that is not there, or that nobody listens on', async () => {
     const absent = await fails(['dial', addrOf(join(folder, 'absent.sock'))], 'connection_refused', 1)
     assert.match(one(absent.events, 'error').message, /there is no such socket$/)
+    const relative = await fails(['dial', addrOf('absent.sock')], 'connection_refused', 1)
+    assert.match(one(relative.events, 'error').message, /there is no such socket$/)
     const path = join(folder, 'dead.sock')
     await using peer = start(['listen', '--json', '--unix', path])
     await peer.next('listen.ready')
@@ -179,7 +181,8 @@ describe('unix sockets that do not work', patient, () => {
     const path = join(folder, 'used.sock')
     await using peer = start(['listen', '--json', '--unix', path])
     await peer.next('listen.ready')
-    await fails(['listen', '--unix', path], 'address_in_use', 3)
+    const used = await fails(['listen', '--unix', path], 'address_in_use', 3)
+    assert.match(one(used.events, 'error').hint!, /choose another path$/)
     assert.equal((await run(['dial', '--json', addrOf(path)])).code, 0, 'the first one still has it')
     const file = join(folder, 'file')
     writeFileSync(file, 'not a socket')

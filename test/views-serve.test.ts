@@ -62,6 +62,7 @@ const visit: Event[] = [
   { type: 'message.received', peer_id: OTHER, text: 'hello\n', bytes: 6 },
   { type: 'message.received', peer_id: OTHER, base64: '/wA=', bytes: 2 },
   { type: 'connection.close', ...from, duration_ms: 61_000 },
+  { type: 'listen.addrs', addrs: [] },
   { type: 'listen.addrs', addrs: [LAN] }
 ]
 
@@ -71,6 +72,7 @@ test('listen: who comes and goes, what they say, and where we are now', () => {
     '05:33:07 message from 12D3KooW...7NNH: hello',
     '05:33:07 message from 12D3KooW...7NNH: 2 bytes, not text: /wA=',
     '05:33:07 -in  12D3KooW...7NNH  /ip4/192.168.1.20/tcp/51822  after 1 min 1 s',
+    '05:33:07 now reachable nowhere',
     '05:33:07 now reachable at',
     `  ${LAN}`
   ])

@@ -11,7 +11,7 @@ export function peersCommand(command: Command): void {
     dht: 'walk through the DHT, from the --bootstrap peers on',
     pubsub: 'hear who announces itself on these topics'
   }
-  ways(common(dialing(command, { relay: 'ask this relay, and see who comes through it' })), sources)
+  ways(common(dialing(command, { relay: 'reserve on this relay: it, and whoever comes through it' })), sources)
     .description('Ask every source that is named for peers, and show each with its addresses and its agent.')
     .addOption(
       new Option(

@@ -7,7 +7,7 @@ import { count, duration } from './parse.ts'
 export function pubsubCommands(pubsub: Command): void {
   pubsub.helpCommand(false).description('Messages by topic, over gossipsub.')
 
-  common(serving(gathering(pubsub.command('sub').summary('print what is said on topics'))))
+  common(serving(gathering(pubsub.command('sub').summary('print what is published to topics'))))
     .argument('<topic...>', 'what to subscribe to')
     .description(
       'Subscribe to topics, and print each message with who signed it, until ^C. With no peer named it listens, to be dialed, and so it does with --mdns, --dht and --discover; on a --relay it makes a reservation, to be dialed there.'
@@ -34,7 +34,7 @@ export function pubsubCommands(pubsub: Command): void {
       )
     )
 
-  common(listening(gathering(pubsub.command('pub').summary('publish to a topic'))))
+  common(listening(gathering(pubsub.command('pub').summary('publish to a topic, once somebody subscribes to it'))))
     .argument('<topic>', 'where to publish')
     .argument('[text]', 'the message, or - to read it from stdin')
     .description(
@@ -59,7 +59,7 @@ export function pubsubCommands(pubsub: Command): void {
       )
     )
 
-  common(listening(gathering(pubsub.command('peers').summary('who subscribes to what'))))
+  common(listening(gathering(pubsub.command('peers').summary('who speaks gossipsub, and what each subscribes to'))))
     .argument('[topic]', 'only who subscribes to this')
     .description(
       'Show who speaks gossipsub, what each subscribes to, and how this side rates it; exit 1 if nobody does.'
@@ -85,11 +85,16 @@ export function pubsubCommands(pubsub: Command): void {
 
 /** How peers are met: those that are named are dialed, and so are those that are found. */
 function gathering(command: Command): Command {
-  return ways(dialing(command).optionsGroup('Meeting peers, and being found by them:'), {
-    mdns: 'ask the local network, and answer it',
-    bootstrap: 'dial these peers, and again when they leave',
-    dht: 'walk through the DHT of the --bootstrap peers, and take part in it as a server',
-    flag: '--discover',
-    pubsub: 'announce itself on these topics of peer discovery, and hear who does'
-  })
+  return ways(
+    dialing(command, { relay: 'reserve on this relay, to be dialed through it' }).optionsGroup(
+      'Meeting peers, and being found by them:'
+    ),
+    {
+      mdns: 'ask the local network, and answer it',
+      bootstrap: 'dial these peers, and again when they leave',
+      dht: 'walk through the DHT of the --bootstrap peers, and take part in it as a server',
+      flag: '--discover',
+      pubsub: 'announce itself on these topics of peer discovery, and hear who does'
+    }
+  )
 }

@@ -38,7 +38,7 @@ export interface Options extends ServeOptions, AnswerOptions, MeetOptions {
 }
 
 /** To reach a relay. */
-const dialing = { timeout: 10_000, identified: false }
+const TIMEOUT_MS = 10_000
 
 export default async function* listen(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   check(options)
@@ -83,6 +83,7 @@ export default async function* listen(options: Options, signal: AbortSignal): As
   }
   await listenOnAll(node, addrs, options)
   if (options.webrtc === true) await listenOverWebrtc(node)
+  const dialing = { timeout: TIMEOUT_MS, identified: false, insecure: options.insecure }
   const held: Held[] = []
   for (const relay of relays) {
     try {

@@ -32,8 +32,11 @@ export interface Grant {
 /** The answer to a request: OK, or why not. */
 export type HopReply<T> = { status: 'OK'; granted: T } | { status: string; granted: null }
 
-/** More addresses than this are not a relay's own. */
-const MAX_ADDRS = 16
+/**
+ * A relay that listens on everything has 21 on two interfaces, with the webrtc-direct ones at the end; with many more
+ * identify, which names each once or twice again and under a signature too, would be longer than its 8 KiB.
+ */
+const MAX_ADDRS = 24
 
 /**
  * Asks the peer at the other end for a reservation: https://github.com/libp2p/specs/blob/master/relay/circuit-v2.md

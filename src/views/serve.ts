@@ -39,7 +39,7 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
     },
     'listen.addrs': ({ addrs }, at) => {
       if (quiet) return
-      out.line(`${chalk.dim(clock(at))} now reachable at`)
+      out.line(`${chalk.dim(clock(at))} now reachable ${addrs.length === 0 ? 'nowhere' : 'at'}`)
       for (const addr of addrs) out.line(`  ${safe(addr)}`)
     },
     'connection.open': (event, at) => {

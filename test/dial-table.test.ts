@@ -107,6 +107,8 @@ test('of announced addresses public, private and circuit stand apart, and stale 
 
 test('on a narrow terminal each address has a line of its own', () => {
   assert.deepEqual(draw([works, wrong, target], 90), [
+    'ADDRESS',
+    '  TRANSPORT  RESULT                       CONNECT  SECURITY  IDENTIFY     TOTAL  OVER',
     '/ip4/203.0.113.7/tcp/4001',
     '  tcp        ok                           41.9 ms   88.2 ms   45.7 ms  175.8 ms  noise yamux',
     '/ip4/203.0.113.8/tcp/4001',

@@ -40,7 +40,7 @@ export function tableOf(attempts: Attempt[], pen: Pen) {
   const fold = (cells: string[]): string[] =>
     narrow ? [cells[0]!, `  ${row(['', ...cells.slice(1)]).trimStart()}`] : [row(cells)]
   return {
-    head: (): string[] => (narrow ? [] : [chalk.dim(row(shown.map(({ head }) => head)))]),
+    head: (): string[] => fold(shown.map(({ head }) => head)).map(line => chalk.dim(line)),
     lines: (attempt: Attempt): string[] => {
       const lines = fold(shown.map(({ cell }) => cell(attempt)))
       const why = attempt.skipped ?? (attempt.error == null ? null : shortIds(attempt.error.message, live))

@@ -180,8 +180,14 @@ export const events = {
     punchResult
   ],
   'ping.reply': [
-    'the same 32 bytes came back; stalled: while our own event loop stood still, so that it is in no statistics',
-    { ...pong, 'connect_ms?': 'number', 'loop_delay_ms?': 'number', 'stalled?': 'boolean' }
+    'the same 32 bytes came back; stalled, connect_stalled: while our own event loop stood still, so that it is in no statistics',
+    {
+      ...pong,
+      'connect_ms?': 'number',
+      'connect_stalled?': 'boolean',
+      'loop_delay_ms?': 'number',
+      'stalled?': 'boolean'
+    }
   ],
   'ping.timeout': ['no reply in time', { seq: 'integer', after_ms: 'number' }],
   'ping.late': ['the reply to a ping that had timed out', { seq: 'integer', rtt_ms: 'number' }],

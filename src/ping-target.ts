@@ -42,7 +42,7 @@ export async function* pingTarget(
   let connected: Connected | undefined
   let failure: Failure | undefined
 
-  const record = async (seq: number, outcome: Outcome, by: Connected): Promise<void> => {
+  const record = async (seq: number, outcome: Outcome, by: Connected, connectStalled = false): Promise<void> => {
     tally.sent++
     if (outcome.type === 'timeout') {
       tally.timedOut++
@@ -66,6 +66,7 @@ export async function* pingTarget(
       peer_id: by.peerId,
       addr: by.addr,
       ...(options.fresh && { connect_ms: by.totalMs }),
+      ...(connectStalled && { connect_stalled: true }),
       ...(delay != null && { loop_delay_ms: delay }),
       ...(stalled && { stalled })
     })
@@ -90,11 +91,12 @@ export async function* pingTarget(
       for (; step.done !== true; step = await dialing.next()) await queue.push(step.value)
       own = step.value
       connected ??= own
-      if ((loop.since(startedAt) ?? 0) < STALL_MS) tally.connects.push(own.totalMs)
+      const stalled = (loop.since(startedAt) ?? 0) >= STALL_MS
+      if (!stalled) tally.connects.push(own.totalMs)
       const pinger = openPinger(own.connection)
       const outcome = await pinger.ping(options.timeout, stop)
       await pinger.close()
-      await record(seq, outcome, own)
+      await record(seq, outcome, own, stalled)
     } catch (error) {
       if (!(error instanceof Failure) || isLasting(error)) throw error
       failure = error

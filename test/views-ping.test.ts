@@ -45,6 +45,11 @@ function draw(events: Event[], options: Record<string, unknown> = {}) {
   return { lines, status: view.status?.() }
 }
 
+test('with a connection for each ping, one that was made while p2pctl stood still is called so', () => {
+  const { lines } = draw([...open, reply(1, 41.2, { connect_ms: 88.3, connect_stalled: true })])
+  assert.deepEqual(lines.slice(1), ['seq=1 time=41.200 ms connect=88.300 ms (not counted: p2pctl stood still)'])
+})
+
 test('what became of a ping has a word of its own, in its line and in the summary', () => {
   const { lines, status } = draw([
     ...open,

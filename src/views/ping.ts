@@ -61,7 +61,7 @@ export default viewOf(screen => {
       out.line(`PING ${out.chalk.bold(name)} via ${shortIds(bareAddr(event.addr), out.live)} ${how}`)
     },
     'ping.reply': event => {
-      const { rtt_ms, connect_ms, stalled, loop_delay_ms } = event
+      const { rtt_ms, connect_ms, connect_stalled, stalled, loop_delay_ms } = event
       add(event, stalled ? undefined : rtt_ms)
       total.received++
       if (!stalled) {
@@ -70,6 +70,7 @@ export default viewOf(screen => {
       }
       const facts = [`time=${rtt_ms.toFixed(3)} ms`]
       if (connect_ms != null) facts.push(`connect=${connect_ms.toFixed(3)} ms`)
+      if (connect_stalled) facts.push(out.chalk.yellow('(not counted: p2pctl stood still)'))
       if (stalled) facts.push(out.chalk.yellow(`not counted: p2pctl stood still for ${duration(loop_delay_ms ?? 0)}`))
       if (options.flood !== true || stalled) say(event, facts.join(' '))
     },

@@ -248,7 +248,7 @@ describe('in a private network', patient, () => {
       assert.equal(listened.code, 3)
       const failure = one(listened.events, 'error')
       assert.match(failure.message, /goes past the key of a private network/)
-      assert.match(failure.hint!, /^in a private network give a \/tcp/)
+      assert.match(failure.hint!, /^in a private network it listens on \/tcp/)
     }
     const hidden = await run(['listen', '--json', '--psk', ours, '--webrtc', '--circuit', '/ip4/127.0.0.1/tcp/4001'])
     const { code, message } = one(hidden.events, 'error')

@@ -233,6 +233,19 @@ test('peers on a terminal, quiet: short IDs and no heading', () => {
   ])
 })
 
+test('peers of several sources: there is room for one that all of them know', () => {
+  const sources = ['bootstrap', 'pubsub']
+  const both: Event[] = [
+    { type: 'peer.add', ...peer, ...seen },
+    { type: 'peer.change', ...peer, ...seen, sources }
+  ]
+  assert.deepEqual(draw(peers, both, { live: true, options: { bootstrap: [ADDR], pubsub: true } }).out, [
+    'PEER             SOURCE            AGENT                               ADDRESS',
+    '12D3KooW...imQ5  bootstrap         kubo/0.43.1                         /ip4/203.0.113.7/tcp/4001 +1',
+    '12D3KooW...imQ5  bootstrap,pubsub  kubo/0.43.1                         /ip4/203.0.113.7/tcp/4001 +1  changed'
+  ])
+})
+
 test('send: one line, once the receiver has confirmed', () => {
   const sent = { bytes: 12_999_999, total_bytes: 12_999_999, bytes_per_s: 3_250_585 }
   const { lines } = draw(send, [

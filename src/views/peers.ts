@@ -6,9 +6,11 @@ import { viewOf } from './screen.ts'
 type Peer = Omit<Event<'peer.add'>, 'type'>
 
 /** A peer a line, as soon as it is seen. */
-export default viewOf(({ out, err, status, quiet, verbose }) => {
+export default viewOf(({ out, err, status, quiet, verbose, options = {} }) => {
   const { chalk, live } = out
-  const widths = [live ? 15 : 52, 10, 9, 34]
+  // a peer that all of them know still fits
+  const sources = ['mdns', 'bootstrap', 'relay', 'dht', 'pubsub'].filter(name => options[name] != null)
+  const widths = [live ? 15 : 52, Math.max(10, sources.join().length), 9, 34]
   let count = 0
   let timed = false
   const row = (peer: string, source: string, rtt: string, agent: string, addr: string): string =>

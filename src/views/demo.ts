@@ -16,7 +16,7 @@ const titles: Record<Event<'demo.step'>['step'], string> = {
 
 /** Each step is said once it has worked, under what was measured in it. */
 export default viewOf(screen => {
-  const { out, err, status } = screen
+  const { out, err, status, quiet } = screen
   const { chalk } = out
   let times: number[] = []
   const quietly = { ...screen, verbose: false }
@@ -48,7 +48,7 @@ export default viewOf(screen => {
     },
     'run.summary': ({ ok }) => {
       status(null)
-      if (!ok) return
+      if (!ok || quiet) return
       err.line('')
       err.line('try next, in two terminals:')
       err.line('  npx p2pctl listen')

@@ -137,12 +137,16 @@ describe('dht closest', patient, () => {
 describe('dht providers and dht provide', patient, () => {
   test('a plain node provides, and p2pctl finds it, walking and asking one node', async () => {
     await drain(last.services.dht.provide(CID.parse(SHARED)))
-    for (const way of ['--bootstrap', '--node']) {
-      const { code, events } = await dht('providers', SHARED, way, first)
+    const asked = async (way: string, addr: string) => {
+      const { code, events } = await dht('providers', SHARED, way, addr)
       assert.equal(code, 0)
-      const { peer_id, addrs } = one(events, 'dht.provider')
+      const { peer_id, addrs, from_peer_id } = one(events, 'dht.provider')
       assert.deepEqual([peer_id, addrs], [idOf(last), [addrOf(last)]])
+      return from_peer_id
     }
+    // right after they have met, the plain node leaves it with those that it knows, and not with all
+    const keeper = await asked('--bootstrap', first)
+    assert.equal(await asked('--node', addrOf(nodes.find(node => idOf(node) === keeper)!)), keeper)
   })
 
   test('--count ends the walk as soon as so many are found', async () => {

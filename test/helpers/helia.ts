@@ -15,7 +15,8 @@ export interface HeliaPeer extends AsyncDisposable {
 export async function heliaPeer(...listen: string[]): Promise<HeliaPeer> {
   const child = spawn(process.execPath, [script('helia-peer'), ...listen], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    timeout: 120_000
+    timeout: 120_000,
+    killSignal: 'SIGKILL'
   })
   const pending = new Map<number, { resolve(answer: never): void; reject(error: Error): void }>()
   const lines = createInterface({ input: child.stdout })
@@ -41,8 +42,10 @@ export async function heliaPeer(...listen: string[]): Promise<HeliaPeer> {
       }),
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode != null || child.signalCode != null) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
+      const exited = once(child, 'exit')
+      // it ends with its stdin, and takes its folder along
+      child.stdin.end()
+      await exited
     }
   }
 }

@@ -18,6 +18,10 @@ import { one, only } from './helpers/collect.ts'
 import { startDns } from './helpers/dns-server.ts'
 import { plainNode } from './helpers/plain-node.ts'
 import { execFile } from 'node:child_process'
+import { cleanup } from 'node-datachannel'
+
+// its threads hold the process otherwise (node-datachannel 0.33)
+after(() => cleanup())
 
 const patient = { timeout: 60_000 }
 const OTHER = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'

@@ -15,6 +15,10 @@ import { type Result, run, start } from './helpers/cli.ts'
 import { one, only } from './helpers/collect.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import type { Ping } from '@libp2p/ping'
+import { cleanup } from 'node-datachannel'
+
+// its threads hold the process otherwise (node-datachannel 0.33)
+after(() => cleanup())
 
 const patient = { timeout: 60_000 }
 const folder = mkdtempSync(join(tmpdir(), 'p2pctl-kinds-'))

@@ -4,6 +4,7 @@ import { isBuiltin } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Metafile, type Plugin } from 'esbuild'
+import { buildPage } from './page.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -48,14 +49,15 @@ const { metafile } = await build({
   legalComments: 'none',
   logLevel: 'warning',
   // ws asks for the first two with require(), which fails in a bundle, and does without them; the rest is native code
-  external: ['bufferutil', 'utf-8-validate', 'node-datachannel', '@chainsafe/libp2p-quic-*']
+  external: ['bufferutil', 'utf-8-validate', 'playwright-core', 'node-datachannel', '@chainsafe/libp2p-quic-*']
 })
-await writeFile(join(dist, 'LICENSES.txt'), await licenses(metafile))
+const page = await buildPage(root, dist)
+await writeFile(join(dist, 'LICENSES.txt'), await licenses({ ...metafile.inputs, ...page.inputs }))
 
 /** The licence of every package whose code is in the bundle, and its text, as the licences ask. */
-async function licenses(meta: Metafile): Promise<string> {
+async function licenses(inputs: Metafile['inputs']): Promise<string> {
   const folders = new Set(
-    Object.keys(meta.inputs)
+    Object.keys(inputs)
       .map(path => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1])
       .filter(folder => folder != null)
   )

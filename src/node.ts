@@ -6,9 +6,10 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
-import { assertPrivate, assertPrivateListener, loadProtector } from './private-network.ts'
+import { assertPrivate, assertPrivateListener } from './private-network.ts'
 import { loadEncrypters, loadMuxers } from './security.ts'
 import { loadTransport, transportFor, type TransportName, type TransportOptions, whyNoTransport } from './transports.ts'
+import { runtime } from './runtime.ts'
 import { version } from './version.ts'
 
 /** The parts of a libp2p node that a service may ask for: its public extension point. */
@@ -75,11 +76,11 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   let components: Components | undefined
   const libp2p = await createLibp2p({
     ...(identity != null && { privateKey: identity }),
-    nodeInfo: { name: 'p2pctl', version, userAgent: `p2pctl/${version} node/${process.versions.node}` },
+    nodeInfo: { name: 'p2pctl', version, userAgent: `p2pctl/${version} ${runtime}` },
     addresses: { announce: options.announce?.map(addr => parseAddr(addr).toString()) ?? [] },
     connectionEncrypters,
     streamMuxers,
-    ...(swarmKey != null && { connectionProtector: await loadProtector(swarmKey) }),
+    ...(swarmKey != null && { connectionProtector: await (await import('./protector.ts')).loadProtector(swarmKey) }),
     // it pings every 10 s and aborts the connection when that fails: it would falsify what we measure
     connectionMonitor: { enabled: false },
     connectionGater: {

@@ -1,18 +1,14 @@
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
-import type { Connection } from '@libp2p/interface'
-import { multiaddr } from '@multiformats/multiaddr'
-import { parseAddr, transportOf, withPeerId } from './addr.ts'
-import { openEvent } from './connect.ts'
+import { parseAddr, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
 import { wordsFor } from './files.ts'
 import { orAbort, type Queue } from './flow.ts'
-import { tellIdentity } from './identified.ts'
 import { listenOn, type Node } from './node.ts'
-import { type Identity, identify, identityEvent } from './protocols/identify.ts'
 import { safe } from './safe.ts'
 import { unixAddr } from './transports/unix.ts'
+import { type OnIdentify, ownAddrs, watch } from './watch.ts'
 
 /** What every command that listens takes. */
 export interface ServeOptions {
@@ -37,9 +33,6 @@ export interface ServeOptions {
   exitAfter?: number
 }
 
-/** Is told who has come, once for each inbound connection. */
-type OnIdentify = (connection: Connection, identity: Identity) => void
-
 export interface ServeHooks {
   onIdentify?: OnIdentify
   /** It is not ready before this, though peers may come. */
@@ -48,7 +41,6 @@ export interface ServeHooks {
 
 /** How many events may wait for a slow reader of stdout before nobody is let in any more. */
 export const MAX_WAITING = 1000
-const IDENTIFY_MS = 5000
 const READY = Promise.resolve()
 
 /** The addresses that were asked for; by default, TCP and WebSocket on every interface. */
@@ -107,13 +99,6 @@ export async function listenOnAll(node: Node, addrs: string[], { readyFile }: Se
   for (const addr of addrs) await listenOn(node, addr)
 }
 
-/** The addresses that others can dial: announced ones first, each with the peer ID. */
-export function ownAddrs(node: Node): string[] {
-  const { addressManager, transportManager } = node.components
-  const all = [...addressManager.getAnnounceAddrs(), ...transportManager.getAddrs()]
-  return [...new Set(all.map(addr => withPeerId(multiaddr(addr.toString()), node.peerId).toString()))]
-}
-
 /**
  * Says that the node is ready, then who comes and goes and whatever else is put into the queue, until the signal,
  * `for` or `exitAfter`; gives the number of inbound connections. The ready file is there in between.
@@ -160,64 +145,6 @@ export async function* serve(
 export async function* endNode(node: Node, queue: Queue<Said>): AsyncGenerator<Said> {
   await node[Symbol.asyncDispose]()
   yield* queue.items(AbortSignal.abort())
-}
-
-/** Puts connections, identities and changed addresses into the queue. */
-function watch(
-  node: Node,
-  queue: Queue<Said>,
-  signal: AbortSignal,
-  onIdentify: OnIdentify,
-  count: (what: 'open' | 'close') => void
-): void {
-  const { libp2p } = node
-  let known = ownAddrs(node).join()
-  const closed = new WeakSet<Connection>()
-  libp2p.addEventListener('connection:open', ({ detail: connection }) => {
-    void queue.push(openEvent(connection))
-    if (connection.direction !== 'inbound') return
-    count('open')
-    void ask(node, connection, queue, signal, onIdentify)
-  })
-  libp2p.addEventListener('connection:close', ({ detail: connection }) => {
-    // over a WebSocket that is cut off it comes twice (@libp2p/websockets 10.1)
-    if (closed.has(connection)) return
-    closed.add(connection)
-    const { remotePeer, remoteAddr, timeline } = connection
-    void queue.push({
-      type: 'connection.close',
-      peer_id: remotePeer.toString(),
-      remote_addr: remoteAddr.toString(),
-      duration_ms: (timeline.close ?? Date.now()) - timeline.open
-    })
-    if (connection.direction === 'inbound') count('close')
-  })
-  libp2p.addEventListener('self:peer:update', () => {
-    const addrs = ownAddrs(node)
-    if (signal.aborted || addrs.join() === known) return
-    known = addrs.join()
-    void queue.push({ type: 'listen.addrs', addrs })
-  })
-}
-
-/** Who is it? A peer that does not say is shown all the same, with nothing known of it. */
-async function ask(
-  node: Node,
-  connection: Connection,
-  queue: Queue<Said>,
-  signal: AbortSignal,
-  onIdentify: OnIdentify
-): Promise<void> {
-  const peerId = connection.remotePeer.toString()
-  const nothing = { agent_version: null, protocol_version: null, observed_addr: null, listen_addrs: [], protocols: [] }
-  const identity = await identify(connection, AbortSignal.any([signal, AbortSignal.timeout(IDENTIFY_MS)])).catch(
-    () => null
-  )
-  if (identity != null) {
-    onIdentify(connection, identity)
-    await tellIdentity(node, connection, identity)
-  }
-  await queue.push(identityEvent(peerId, identity ?? { ...nothing, signed_record: null }))
 }
 
 /** By rename, so that whoever waits for the file never reads half of it. */

@@ -51,6 +51,7 @@ const isCli = isIn('src/cli.ts', 'src/cli/')
 const isView = isIn('src/views/')
 const isCommand = isIn('src/commands/')
 const isRun = isIn('src/run.ts', 'src/output.ts')
+const isWeb = isIn('src/web/')
 
 test('the sources are found, with their imports', () => {
   assert.ok(sources.size > 40)
@@ -75,7 +76,8 @@ test('a command imports no cli, run, output, view, terminal package or other com
 })
 
 test('what is below the commands imports nothing of above', () => {
-  const isBelow = (path: string): boolean => !isCli(path) && !isRun(path) && !isView(path) && !isCommand(path)
+  const isBelow = (path: string): boolean =>
+    !isCli(path) && !isRun(path) && !isView(path) && !isCommand(path) && !isWeb(path)
   const above = offenders(isBelow, ({ of }) => isCli(of) || isRun(of) || isView(of) || isCommand(of))
   assert.deepEqual(above, [])
 })
@@ -123,10 +125,28 @@ test('only the cli knows commander, only the views chalk and ora', () => {
   )
 })
 
+test('the page takes words from the views, and nothing of the terminal, of the commands or of Node', () => {
+  assert.deepEqual(
+    offenders(isWeb, ({ of }) => isCli(of) || isRun(of) || isCommand(of) || of === 'src/views/screen.ts'),
+    []
+  )
+  assert.deepEqual(
+    offenders(isWeb, ({ of }) => of.startsWith('node:') || ['chalk', 'ora'].includes(packageOf(of))),
+    []
+  )
+  assert.deepEqual(
+    offenders(
+      path => !isWeb(path),
+      ({ of }) => isWeb(of)
+    ),
+    []
+  )
+})
+
 test('only transports.ts and what stands behind it name the transports, but for types', () => {
   const names = ['@libp2p/tcp', '@libp2p/websockets', '@libp2p/circuit-relay-v2', '@libp2p/webrtc']
   const elsewhere = offenders(
-    path => !isIn('src/transports.ts', 'src/transports/')(path),
+    path => !isIn('src/transports.ts', 'src/transports/', 'src/web/platform/')(path),
     ({ of, type }) => [...names, '@chainsafe/libp2p-quic', 'node-datachannel'].includes(packageOf(of)) && !type
   )
   assert.deepEqual(elsewhere, [])

@@ -6,7 +6,8 @@ import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
 import { openNode } from '../node.ts'
 import type { KadAnswer } from '../protocols/kad.ts'
-import { endNode, listenOnAll, MAX_WAITING, ownAddrs, serve } from '../serve.ts'
+import { endNode, listenOnAll, MAX_WAITING, serve } from '../serve.ts'
+import { ownAddrs } from '../watch.ts'
 
 export interface Options extends DhtOptions {
   cid: string

@@ -1,6 +1,7 @@
 /** Identify, asked once and read by ourselves: libp2p 3.3 fails all of it for one bad field, and drops a bad record. */
 import type { Connection, PeerId } from '@libp2p/interface'
 import { reader } from 'protons-runtime'
+import { concat } from 'uint8arrays'
 import { addrIn } from '../addr.ts'
 import { Failure } from '../errors.ts'
 import type { Event, FieldsOf } from '../events.ts'
@@ -31,7 +32,7 @@ export async function identify(connection: Connection, signal: AbortSignal): Pro
     frames.detach()
     await stream.close({ signal })
     // fields of one message may be spread over several: in protobuf, joining the bytes merges the messages
-    return await decode(Buffer.concat(parts), connection.remotePeer)
+    return await decode(concat(parts), connection.remotePeer)
   } catch (error) {
     if (error instanceof Error && error.name === 'UnsupportedProtocolError') return null
     const gone = connection.status !== 'open' || (error instanceof StreamError && error.reason === 'closed')

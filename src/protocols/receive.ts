@@ -1,5 +1,6 @@
 /** The receiving half of /p2pctl/send/1.0.0: docs/send-protocol.md. Where an item goes is the business of its sink. */
 import { createHash, type Hash } from 'node:crypto'
+import { equals } from 'uint8arrays'
 import type { Stream, StreamHandler } from '@libp2p/interface'
 import {
   decodeSenderFrame,
@@ -227,7 +228,7 @@ function answers(error: unknown): error is StreamError {
 }
 
 function same(one: Uint8Array, other: Uint8Array | undefined): boolean {
-  return other !== undefined && Buffer.compare(one, other) === 0
+  return other !== undefined && equals(one, other)
 }
 
 function malformed(message: string): StreamError {

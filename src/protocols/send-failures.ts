@@ -3,6 +3,7 @@ import { type Code, Failure, type FailureOptions } from '../errors.ts'
 import { safe } from '../safe.ts'
 import { type ReceiverFrame, SEND_PROTOCOL, STATUS } from './send-frames.ts'
 import { StreamError } from './stream.ts'
+import { toString as encode } from 'uint8arrays'
 
 const askThem = 'look at what the other side says'
 
@@ -112,5 +113,5 @@ export function failure(connection: Connection, code: Code, message: string, opt
 }
 
 export function toHex(bytes: Uint8Array | undefined): string {
-  return Buffer.from(bytes ?? []).toString('hex')
+  return bytes === undefined ? '' : encode(bytes, 'hex')
 }

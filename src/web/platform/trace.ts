@@ -1,0 +1,60 @@
+/** In the place of src/trace.ts: what a page can see of a dial. It sees no sockets. */
+import type { ConnectionEncrypter, SecureConnectionOptions } from '@libp2p/interface'
+import type { Trace } from '../../trace.ts'
+
+export type { Trace } from '../../trace.ts'
+
+type OnProgress = (event: { type: string }) => void
+
+/** By the function that hears of its progress, which libp2p hands down to the encrypter (libp2p 3.3). */
+const traces = new WeakMap<OnProgress, Trace>()
+
+export async function traceDial<T>(trace: Trace, dial: (onProgress: OnProgress) => Promise<T>): Promise<T> {
+  const onProgress: OnProgress = event => {
+    if (event.type === 'webrtc:read-ice-candidates') trace.signalledAt = performance.now()
+    if (event.type === 'upgrader:encrypt-outbound-connection') trace.connectedAt = performance.now()
+  }
+  traces.set(onProgress, trace)
+  return await dial(onProgress)
+}
+
+export function newTrace(fingerprint: string | null): Trace {
+  return { startedAt: performance.now(), relayed: false, earlyMuxer: false, receivedBytes: 0, fingerprint }
+}
+
+export function currentTrace(): undefined {
+  return undefined
+}
+
+export function untraced<T>(run: () => T): T {
+  return run()
+}
+
+export async function stopClock<T>(wait: Promise<T>): Promise<T> {
+  return await wait
+}
+
+export function tracedEncrypter<C>(
+  factory: (components: C) => ConnectionEncrypter
+): (components: C) => ConnectionEncrypter {
+  return components => {
+    const encrypter = factory(components)
+    const secureOutbound = encrypter.secureOutbound.bind(encrypter)
+    encrypter.secureOutbound = async (stream, options?: SecureConnectionOptions) => {
+      const trace = traces.get((options as { onProgress?: OnProgress }).onProgress ?? (() => {}))
+      if (trace != null) trace.agreedAt = performance.now()
+      try {
+        const secured = await secureOutbound(stream, options)
+        if (trace != null) {
+          trace.securedAt = performance.now()
+          trace.earlyMuxer = secured.streamMuxer != null
+        }
+        return secured
+      } catch (error) {
+        if (trace != null && error instanceof Error) trace.securityError = error
+        throw error
+      }
+    }
+    return encrypter
+  }
+}

@@ -1,0 +1,37 @@
+/** In the place of src/transports.ts: the transports of a browser. */
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { webRTC, webRTCDirect } from '@libp2p/webrtc'
+import { webSockets } from '@libp2p/websockets'
+import type { Transport } from '@libp2p/interface'
+import type { Components } from '../../node.ts'
+import { circuitTransport } from '../../protocols/circuit-transport.ts'
+import type { TransportOptions } from '../../transports.ts'
+
+export const transportNames = ['ws', 'wss', 'webrtc-direct', 'circuit', 'webrtc'] as const
+export type TransportName = 'ws' | 'webrtc-direct' | 'circuit' | 'webrtc'
+export type { TransportOptions } from '../../transports.ts'
+
+type Factory = (components: Components) => Transport
+
+const makers: Record<TransportName, (options: TransportOptions) => Factory> = {
+  ws: () => webSockets(),
+  'webrtc-direct': () => webRTCDirect({ rtcConfiguration: { iceServers: [] } }),
+  circuit: () => circuitTransport(circuitRelayTransport()),
+  webrtc: ({ stun = [] }) => webRTC({ rtcConfiguration: { iceServers: stun.map(urls => ({ urls })) } })
+}
+
+export function transportFor(kind: string | null): TransportName | null {
+  if (kind === 'wss') return 'ws'
+  return kind != null && kind in makers ? (kind as TransportName) : null
+}
+
+export function whyNoTransport(kind: string | null): { says: string; hint?: string } {
+  return {
+    says: `a browser has no transport for ${kind ?? 'this kind of address'}`,
+    hint: 'give a /ws, /wss, /webrtc-direct, /p2p-circuit or /webrtc address'
+  }
+}
+
+export async function loadTransport(name: TransportName, options: TransportOptions): Promise<Factory> {
+  return makers[name](options)
+}

@@ -51,7 +51,7 @@ export async function buildPage(root: string, dist: string): Promise<Metafile> {
   await cp(join(root, 'src/web/index.html'), join(web, 'index.html'))
   await cp(join(root, 'src/web/style.css'), join(web, 'style.css'))
   const { metafile } = await build({
-    entryPoints: { app: join(root, 'src/web/main.ts') },
+    entryPoints: { app: join(root, 'src/web/main.ts'), probe: join(root, 'src/web/probe.ts') },
     absWorkingDir: root,
     outdir: web,
     bundle: true,

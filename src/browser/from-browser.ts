@@ -1,4 +1,5 @@
 /** Every address of some targets as the pages of a real browser can dial it. */
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { transportOf } from '../addr.ts'
 import type { Verdict } from '../classify.ts'
 import { failureOf } from '../dial-failures.ts'
@@ -10,7 +11,7 @@ import type { Target } from '../targets.ts'
 import { reasonOf } from './blocked.ts'
 import { openBrowser, type ProbeBrowser } from './launch.ts'
 import type { Probed } from './probed.ts'
-import { type Page, type PageFrom, pagesFor } from './verdict.ts'
+import { type Page, type PageFrom, pagesFor, verdictOn } from './verdict.ts'
 
 export interface BrowserOptions extends EachOptions {
   /** The executable; else one is looked for. */
@@ -54,7 +55,7 @@ async function dialFrom(
   const text = addr.toString()
   const probed = await browser.dial(page, { target: target.text, addr: text, resolveMs, timeout, stun }, signal)
   const { peerId, identity } = probed
-  const verdict = verdictOf(probed, probed.log, page)
+  const verdict = verdictOf(probed, probed.log, page, addr)
   return {
     event: {
       ...probed.event,
@@ -66,8 +67,13 @@ async function dialFrom(
   }
 }
 
-/** What the page was told, or where a page is told nothing what the browser has logged. */
-function verdictOf({ event, hint, expected, actual }: Probed, log: string[], page: Page): Verdict | null {
+/** What the page was told; where a page is told nothing, what the browser has logged, or what is wrong with the address. */
+function verdictOf(
+  { event, hint, expected, actual }: Probed,
+  log: string[],
+  page: Page,
+  addr: Multiaddr
+): Verdict | null {
   const { error } = event
   if (error == null) return null
   const phase = error.phase ?? 'connect'
@@ -75,6 +81,10 @@ function verdictOf({ event, hint, expected, actual }: Probed, log: string[], pag
   if (reason != null) {
     const says = phase === 'relay' ? `the relay: ${reason.says}` : reason.says
     return { ...reason, phase, says }
+  }
+  const rule = verdictOn(addr, page)
+  if (rule.code === 'invalid_multiaddr' && rule.message != null) {
+    return { code: rule.code, phase, says: rule.message, ...(rule.hint != null && { hint: rule.hint }) }
   }
   const code = error.code as Code
   return {

@@ -35,10 +35,7 @@ function failureOf(target: Target, verdicts: PageVerdict[]): Failure | null {
   const { ok, code, message, hint } = verdicts.find(({ ok }) => ok === null) ?? verdicts[0]!
   const options = { addr: target.addr.toString(), target: target.text, hint: hint ?? undefined }
   if (ok === null) return new Failure('no_addresses', `no verdict on ${safe(target.text)}: ${message}`, options)
-  return new Failure(code ?? 'no_transport', `no page can dial ${labelOf(target)}: ${message}`, {
-    ...options,
-    exitCode: 1
-  })
+  return new Failure(code ?? 'no_transport', `no page can dial ${labelOf(target)}: ${message}`, options)
 }
 
 /** One address is unknown only where no page may dial it for certain. */

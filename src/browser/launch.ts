@@ -49,7 +49,7 @@ export async function openBrowser(named: string | undefined): Promise<ProbeBrows
     })
   } catch (cause) {
     await stack.disposeAsync()
-    throw launchFailure(path, cause)
+    throw launchFailure(path, sandbox, cause)
   }
   stack.defer(async () => {
     const late = Promise.withResolvers<void>()
@@ -138,14 +138,16 @@ async function openTab(context: BrowserContext, pages: Pages, page: Page): Promi
   return tab
 }
 
-function launchFailure(path: string, cause: unknown): Failure {
+function launchFailure(path: string, sandbox: boolean, cause: unknown): Failure {
   const text = cause instanceof Error ? cause.message : ''
-  const isSandbox = /sandbox/i.test(text)
+  const isSandbox = sandbox && /No usable sandbox|sandbox host|setuid sandbox|move to new namespace/i.test(text)
   const why = isSandbox
     ? 'its sandbox cannot start here'
     : /Timeout/.test(text)
       ? `it gave no sign of life within ${LAUNCH_MS / 1000} s`
-      : firstLine(cause)
+      : /has been closed/.test(text)
+        ? 'it ended at once'
+        : firstLine(cause)
   return new Failure('browser_failed', `cannot start ${safe(path)} as a browser: ${why}`, {
     ...(isSandbox && { hint: 'allow unprivileged user namespaces on this machine, or take another browser' }),
     cause

@@ -87,11 +87,11 @@ a target RELAY/p2p-circuit/webrtc/p2p/PEER-ID.
 `
 
 const BROWSER = `
-Exit code of --from-browser: 0 if some page reaches each address, with --any one
-address; else 1, or that of the failure of the only one. What no page can dial,
-as /tcp, counts. Of --browser-verdict: 0 if by rule some page may dial each
-target, with --any one target. That a page may is no promise that somebody
-answers. 3 if there is no browser to dial from.
+--from-browser ends with 0 if some page reaches each address, with --any one of
+them; what no page can dial, as /tcp, counts. --browser-verdict ends with 0 if
+by rule some page may dial each target, with --any one of them: that is no
+promise that anybody answers. Else with 1, or for one address alone with the
+code of its failure; with 3 if there is no browser that could dial.
 `
 
 /** A format of --write-out, which names no field that there is not. */

@@ -25,11 +25,16 @@ async function find(): Promise<string> {
   }
 }
 
+/** The executable, for what launches it by itself. */
+export function chromiumPath(): Promise<string> {
+  executable ??= find()
+  return executable
+}
+
 /** Headless; WebRTC finds loopback as well. */
 export async function launchChromium(): Promise<Browser> {
-  executable ??= find()
   return await chromium.launch({
-    executablePath: await executable,
+    executablePath: await chromiumPath(),
     headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--allow-loopback-in-peer-connection']
   })

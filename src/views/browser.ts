@@ -20,7 +20,7 @@ export default viewOf(screen => {
     ...topicNotes(out, { ...screen, quiet: !verbose }),
     ...relayed,
     'listen.ready': ({ peer_id, addrs, url = '', urls = [], relay: given = '' }) => {
-      page = url.split('#', 1)[0]!
+      page = url
       relay = given
       out.line(`the page is at ${chalk.bold(safe(url))}`)
       for (const other of urls.slice(1)) out.line(`           and ${safe(other)}`)
@@ -45,7 +45,7 @@ export default viewOf(screen => {
       told = true
       const addr = `${relay}/p2p-circuit/webrtc/p2p/${event.peer_id}`
       note(`  reach that page:   p2pctl ping ${safe(addr)}`)
-      note(`  or from another:   ${safe(page)}#connect=${safe(addr)}`)
+      note(`  or from another:   ${safe(linkTo(page, addr))}`)
     }
   }
 })
@@ -53,6 +53,12 @@ export default viewOf(screen => {
 function limits({ limits, limitDuration, limitData }: NonNullable<Screen['options']>): string {
   if (limits === false) return 'circuits without limits'
   return `circuits of ${roundDuration(Number(limitDuration))} and ${bytes(Number(limitData))} each way`
+}
+
+/** The page with what it is to do anyway, and this to dial. */
+function linkTo(page: string, addr: string): string {
+  const [base, fragment] = page.split('#', 2)
+  return `${base}#connect=${addr}${fragment == null ? '' : `&${fragment}`}`
 }
 
 function exposure(relays: boolean, { allow }: NonNullable<Screen['options']>): string {

@@ -7,7 +7,6 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import type { Event, EventType } from '../../src/events.ts'
-import type { PagePeer } from '../../src/web/peer.ts'
 import { launchChromium, openContext } from './chromium.ts'
 import { type Running, root, start } from './cli.ts'
 import { parseEvent } from './schema.ts'
@@ -15,9 +14,10 @@ import { parseEvent } from './schema.ts'
 export const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss: http: https:"
 
-/** What window.p2pctl is. */
-export interface Automation extends Omit<PagePeer, 'node'> {
-  events: (Event & { target?: string })[]
+/** What the tests read of window.p2pctl. */
+interface Automation {
+  peerId: string
+  events: Event[]
   ready: Promise<void>
 }
 
@@ -151,9 +151,9 @@ function peerPage(page: Page, peerId: string): PeerPage {
       for (;;) {
         const count = await page.evaluate(() => (globalThis as unknown as { p2pctl: Automation }).p2pctl.events.length)
         for (const { at, event } of await all(type)) {
-          if (taken.has(at) || !fits(event as Event<typeof type>)) continue
+          if (taken.has(at) || !fits(event as unknown as Event<typeof type>)) continue
           taken.add(at)
-          return event as Event<typeof type>
+          return event as unknown as Event<typeof type>
         }
         const left = until - Date.now()
         const more = await page
@@ -170,7 +170,7 @@ function peerPage(page: Page, peerId: string): PeerPage {
         }
       }
     },
-    said: async type => (await all(type)).map(({ event }) => event as Event<typeof type>),
+    said: async type => (await all(type)).map(({ event }) => event as unknown as Event<typeof type>),
     call: (name, ...words) =>
       page.evaluate(
         ([name, words]) => {

@@ -15,7 +15,7 @@ import { safe } from '../safe.ts'
 import { endNode, listenOnAll, type ServeOptions, serve } from '../serve.ts'
 import { DISCOVERY_TOPIC } from '../sources/pubsub.ts'
 import type { Target } from '../targets.ts'
-import { checkTopic } from '../topics.ts'
+import { checkTopic } from '../topic.ts'
 import { ownAddrs } from '../watch.ts'
 
 export interface Options extends RelayRules, Pick<ServeOptions, 'identity' | 'readyFile' | 'for' | 'exitAfter'> {

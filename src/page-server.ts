@@ -72,9 +72,11 @@ const HEADERS = {
   'Content-Security-Policy': POLICY,
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
-  'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Resource-Policy': 'same-origin'
 }
+
+/** Elsewhere than on loopback, without TLS, browsers ignore it and complain (Chromium 153). */
+const ON_LOOPBACK = { 'Cross-Origin-Opener-Policy': 'same-origin' }
 
 /** What a client may take, so that slow ones and many of them end by themselves. */
 const HEADERS_MS = 5000
@@ -176,6 +178,7 @@ async function answer(
   { configFor }: PageServerOptions
 ): Promise<void> {
   const localAddress = plainIp(request.socket.localAddress ?? '')
+  for (const [name, value] of Object.entries(headersAt(localAddress))) response.setHeader(name, value)
   const refuse = (status: number, text: string, headers: Record<string, string> = {}): void => {
     const body = Buffer.from(`${text}\n`)
     // what a refused request still sends is not read
@@ -211,7 +214,7 @@ async function answer(
     ...(coding !== 'identity' && { 'Content-Encoding': coding })
   }
   if (has(request.headers['if-none-match'], headers.ETag)) {
-    response.writeHead(304, { ...HEADERS, ...headers }).end()
+    response.writeHead(304, headers).end()
     return
   }
   send(request, response, 200, headers, await page.body(coding))
@@ -224,8 +227,12 @@ function send(
   headers: Record<string, string>,
   body: Buffer
 ): void {
-  response.writeHead(status, { ...HEADERS, ...headers, 'Content-Length': body.length })
+  response.writeHead(status, { ...headers, 'Content-Length': body.length })
   response.end(method === 'HEAD' ? undefined : body)
+}
+
+function headersAt(localAddress: string): Record<string, string> {
+  return /^(127\.|::1$)/.test(localAddress) ? { ...HEADERS, ...ON_LOOPBACK } : HEADERS
 }
 
 /**

@@ -113,7 +113,6 @@ function addrAt(node: Node, ip: string): string {
 }
 
 function topicsFor({ discovery = true, topic: topics = [] }: Options) {
-  for (const topic of topics) checkTopic(topic)
   return { discovery: discovery ? [DISCOVERY_TOPIC] : [], topics }
 }
 
@@ -121,9 +120,10 @@ function shared(options: Options): Omit<PageConfig, 'relay'> {
   return { ...topicsFor(options), stun: options.stun ?? [] }
 }
 
-/** `#connect=ADDR&topic=T`, by which the page knows what to do; empty where there is nothing. */
+/** `#connect=ADDR&topic=T`, by which the page knows what to do; empty where there is nothing. Throws Failure. */
 function fragmentOf({ connect: addrs = [], topic: topics = [] }: Options): string {
   for (const addr of addrs) parseTarget(addr)
+  for (const topic of topics) checkTopic(topic)
   const written = (text: string): string => encodeURIComponent(text).replaceAll('%2F', '/')
   const parts = [...addrs.map(addr => `connect=${written(addr)}`), ...topics.map(topic => `topic=${written(topic)}`)]
   return parts.length === 0 ? '' : `#${parts.join('&')}`

@@ -137,7 +137,8 @@ function hostOf({ host = '127.0.0.1', psk }: Options): string {
   }
   const ip = host === 'localhost' ? '127.0.0.1' : host
   // the zone of a link-local address has no place in a multiaddr like the others
-  if (isIP(ip) !== 0 && !ip.includes('%')) return ip
+  if (isIP(ip) === 6 && !ip.includes('%')) return new URL(`http://[${ip}]`).hostname.slice(1, -1)
+  if (isIP(ip) === 4) return ip
   throw new Failure('invalid_option', `--host ${safe(host)} is no IP address of this machine`, {
     hint: 'give one of its addresses, or 0.0.0.0 for all of them'
   })

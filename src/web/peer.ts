@@ -33,7 +33,15 @@ export interface PagePeer {
   hangUp(peerId: string): Promise<void>
   /** Over /p2pctl/send/1.0.0; confirmed once it is said to be. */
   send(peerId: string, text: string): Promise<void>
+  echo(peerId: string, text: string): Promise<void>
+  sendFile(peerId: string, file: File): Promise<void>
+  subscribe(topic: string): Promise<void>
+  unsubscribe(topic: string): Promise<void>
   publish(topic: string, text: string): Promise<void>
+  useRelay(addr: string | null): Promise<void>
+  /** Forgets a received file. */
+  discard(path: string): void
+  stop(): Promise<void>
 }
 
 const DIALING = { timeout: 10_000, identified: true }
@@ -105,6 +113,13 @@ export async function openPeer(
       })()
       await drain(sendItem(connectionTo(peerId), { kind: 'message', size: bytes.length, source }, signal))
     },
+    echo: async () => {},
+    sendFile: async () => {},
+    subscribe: async topic => gossipOf(node).subscribe(topic),
+    unsubscribe: async topic => gossipOf(node).unsubscribe(topic),
+    useRelay: async () => {},
+    discard: () => {},
+    stop: async () => await node[Symbol.asyncDispose](),
     publish: async (topic, text) => {
       await gossipOf(node).publish(topic, new TextEncoder().encode(text))
     }

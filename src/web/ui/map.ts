@@ -1,0 +1,5 @@
+import type { PageState } from './state.ts'
+
+export function drawMap(): (state: PageState) => void {
+  return () => {}
+}

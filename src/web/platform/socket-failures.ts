@@ -4,7 +4,7 @@ import type { Verdict } from '../../classify.ts'
 import { type Code, codes } from '../../errors.ts'
 import { safe } from '../../safe.ts'
 import type { Trace } from '../../trace.ts'
-import { rtcFailure } from './rtc.ts'
+import { rtcFate } from './rtc.ts'
 import { wasBlocked } from './policy.ts'
 
 const says = (code: Code, text: string = codes[code].says): Verdict => ({ code, phase: 'connect', says: text })
@@ -50,14 +50,16 @@ export function classifyConnect(error: unknown, trace: Trace): Verdict {
 }
 
 function classifyDirect(error: unknown, trace: Trace): Verdict {
-  const failure = trace.addr == null ? null : rtcFailure(trace.addr, trace.startedAt)
-  if (failure === 'dtls') {
+  const fate = trace.addr == null ? undefined : rtcFate(trace.addr, trace.startedAt)?.fate
+  if (fate === 'dtls') {
     return {
-      ...says('certhash_mismatch', 'the certificate of the peer is not the one of the certhash'),
+      ...says('certhash_mismatch'),
+      phase: 'security',
       hint: 'the peer was started again, or it is another one: ask for its current address'
     }
   }
-  return says(failure === 'ice' ? 'io_timeout' : 'connection_failed', wordsOf(error) || codes.io_timeout.says)
+  if (fate === 'ice') return says('io_timeout', 'nobody answered there (ICE)')
+  return says('connection_failed', wordsOf(error) || codes.connection_failed.says)
 }
 
 function wordsOf(error: unknown): string {

@@ -1,4 +1,6 @@
 /** In the place of src/transports.ts: the transports of a browser. */
+// first: it patches what the next ones take
+import './rtc.ts'
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { webRTC, webRTCDirect } from '@libp2p/webrtc'
 import { webSockets } from '@libp2p/websockets'

@@ -238,7 +238,8 @@ const marks = {
   mplex: 'rate limit hit when opening too many new streams',
   pnet: 'protecting the connection',
   'circuit relay': 'libp2p:circuit',
-  ora: 'dots12'
+  ora: 'dots12',
+  'the server of the page': "frame-ancestors 'none'"
 }
 
 /** The packages whose code a run has loaded: V8 lists every script that it has compiled, on any version of Node. */

@@ -34,6 +34,9 @@ export const pingStats = {
 
 export const pong = { seq: 'integer', rtt_ms: 'number', peer_id: 'string', addr: 'string' } as const
 
+/** Where several peers are pinged at once. */
+export const pinged = { 'peer_id?': 'string', 'addr?': 'string' } as const
+
 export const phases = [
   'resolve',
   'connect',
@@ -256,4 +259,15 @@ export const finding = {
   'data_bytes?': 'integer',
   'relay_status?': 'string',
   'rtt_ms?': 'number'
+} as const
+
+/** Of whatever listens; the last three are of the page that `browser` serves. */
+export const ready = {
+  pid: 'integer',
+  peer_id: 'string',
+  addrs: 'string[]',
+  'psk_fingerprint?': 'string',
+  'url?': 'string',
+  'urls?': 'string[]',
+  'relay?': 'string'
 } as const

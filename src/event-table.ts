@@ -15,10 +15,12 @@ import {
   peer,
   phases,
   pingFates,
+  pinged,
   pingStats,
   pong,
   punchResult,
   punchStep,
+  ready,
   reservation,
   rtt,
   sides,
@@ -85,8 +87,12 @@ export const events = {
     }
   ],
   'listen.ready': [
-    'every requested address listens; the ready file holds the same fields',
-    { pid: 'integer', peer_id: 'string', addrs: 'string[]', 'psk_fingerprint?': 'string' }
+    'every requested address listens; the ready file holds the same fields; of browser, where the page is, at its host and at every other address, and the relay that pages at the first are given',
+    ready
+  ],
+  'page.open': [
+    'the page was handed to the default browser by this program, or why it was not',
+    { url: 'string', ok: 'boolean', program: 'string|null', message: 'string|null' }
   ],
   'listen.addrs': ['the addresses that peers can dial have changed', { addrs: 'string[]' }],
   'connection.open': [
@@ -193,11 +199,17 @@ export const events = {
       'stalled?': 'boolean'
     }
   ],
-  'ping.timeout': ['no reply in time', { seq: 'integer', after_ms: 'number' }],
+  'ping.timeout': ['no reply in time', { seq: 'integer', after_ms: 'number', ...pinged }],
   'ping.late': ['the reply to a ping that had timed out', { seq: 'integer', rtt_ms: 'number' }],
   'ping.fail': [
     'an answer that is no reply: other bytes, a reset, a closed stream or connection; connect: none was made (--fresh)',
-    { seq: 'integer', reason: ['wrong', 'reset', 'closed', 'connect'], after_ms: 'number', 'error?': 'string' }
+    {
+      seq: 'integer',
+      reason: ['wrong', 'reset', 'closed', 'connect'],
+      after_ms: 'number',
+      'error?': 'string',
+      ...pinged
+    }
   ],
   'chart.write': ['a picture of the round trips was written', { path: 'string', bytes: 'integer' }],
   'peer.add': ['a peer was seen for the first time', peer],

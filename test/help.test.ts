@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { CID } from 'multiformats/cid'
 import { codes } from '../src/errors.ts'
+import { chromiumPath } from './helpers/chromium.ts'
 import { bin, cleanEnv, type Result, type Running, root, run, start } from './helpers/cli.ts'
 import { type DhtNode, dhtChain } from './helpers/dht-network.ts'
 import { type DnsServer, startDns } from './helpers/dns-server.ts'
@@ -21,6 +22,7 @@ const commands = [
   'send',
   'listen',
   'relay',
+  'browser',
   'peers',
   'dht',
   'pubsub',
@@ -51,7 +53,7 @@ test('p2pctl alone says in short what there is, on stderr, and that this was no 
   const { code, stdout, stderr } = await run([])
   assert.equal(code, 2)
   assert.equal(stdout, '')
-  assert.ok(stderr.split('\n').length < 20)
+  assert.ok(stderr.split('\n').length < 22)
   for (const command of commands) assert.match(stderr, new RegExp(`^  ${command} `, 'm'))
   assert.match(stderr, /p2pctl demo/)
 })
@@ -148,11 +150,11 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     for (const name of ['inbox', 'photos']) mkdirSync(join(folder, name))
     for (const name of ['report.pdf', 'photos/cat.jpg']) writeFileSync(join(folder, name), name)
     peer = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--recv', join(folder, 'inbox')])
-    relay = start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
+    relay = start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws', '--json'])
     subscriber = start(['pubsub', 'sub', 'news', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
     const [topicAddr = ''] = (await subscriber.next('listen.ready')).addrs
     const [peerAddr = ''] = (await peer.next('listen.ready')).addrs
-    const [relayAddr = ''] = (await relay.next('listen.ready')).addrs
+    const [relayAddr = '', relayWs = ''] = (await relay.next('listen.ready')).addrs
     dns = await startDns({ '_dnsaddr.bootstrap.libp2p.io': { TXT: [`dnsaddr=${peerAddr}`] } })
     writeFileSync(join(folder, 'bootnodes.txt'), `${peerAddr}\n${topicAddr}\n`)
     mkdirSync(join(folder, 'bin'))
@@ -162,6 +164,7 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
       P2PCTL_DNS: dns.address,
       P2PCTL_COUNT: '1',
       P2PCTL_FOR: '1s',
+      P2PCTL_BROWSER_PATH: await chromiumPath(),
       PATH: `${join(folder, 'bin')}:${process.env.PATH}`
     }
     dht = await dhtChain(2)
@@ -177,9 +180,10 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     pasted = line =>
       (line.includes('p2pctl dht') ? ofDht(line) : line)
         .replace('/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...', relayAddr)
+        .replace('/ip4/127.0.0.1/tcp/4002/ws/p2p/12D3KooW...', relayWs)
         .replace('-l /ip4/127.0.0.1/tcp/4001', '-l /ip4/127.0.0.1/tcp/0')
         .replace('/ip4/127.0.0.1/tcp/4001', line.includes('pubsub') ? topicAddr : peerAddr)
-        .replace(/(--tcp|--ws) \d+/g, '$1 0')
+        .replace(/(--tcp|--ws|--port) \d+/g, '$1 0')
         .replace('--for 60s', '--for 250ms')
   })
   after(async () => {
@@ -200,6 +204,8 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
       for (const example of examples) {
         // it would be multicast on the network of this machine: test/mdns.test.ts does it in one of its own
         if (example.includes('--mdns')) continue
+        // a window on this machine: test/browser.test.ts does it with an opener of its own
+        if (example.includes('--open')) continue
         const line = pasted(example).replace(/(key (?:show|convert)) id.key/, '$1 shown.key')
         const { code, stdout, stderr } = await shell(
           line,
@@ -234,7 +240,8 @@ const marks = {
   mplex: 'rate limit hit when opening too many new streams',
   pnet: 'protecting the connection',
   'circuit relay': 'libp2p:circuit',
-  ora: 'dots12'
+  ora: 'dots12',
+  'the server of the page': "frame-ancestors 'none'"
 }
 
 /** The packages whose code a run has loaded: V8 lists every script that it has compiled, on any version of Node. */
@@ -262,7 +269,15 @@ test('help, version and usage errors load nothing of libp2p, and nothing loads a
       name
     )
   }
-  for (const argv of [['--help'], ['ping', '--help'], ['help', 'errors'], ['-V'], ['version'], ['schema']]) {
+  for (const argv of [
+    ['--help'],
+    ['ping', '--help'],
+    ['browser', '--help'],
+    ['help', 'errors'],
+    ['-V'],
+    ['version'],
+    ['schema']
+  ]) {
     assert.deepEqual(await loaded(argv, 0), [], argv.join(' '))
   }
   const wrong = [
@@ -272,10 +287,14 @@ test('help, version and usage errors load nothing of libp2p, and nothing loads a
     ['ping', '-c', '0', 'x'],
     ['help', 'bogus'],
     ['schema', 'nope'],
-    ['dial', 'x']
+    ['dial', 'x'],
+    ['browser', '--host', 'x'],
+    ['browser', '--relay', '/ip4/127.0.0.1/tcp/1']
   ]
   for (const argv of wrong) {
-    assert.deepEqual(await loaded(argv, 2), [], argv.join(' '))
-    if (argv.length > 0) assert.deepEqual(await loaded([argv[0]!, '--json', ...argv.slice(1)], 2), [])
+    // it stands beside the checks of its options, and is Node's own http
+    const own = argv[0] === 'browser' ? ['the server of the page'] : []
+    assert.deepEqual(await loaded(argv, 2), own, argv.join(' '))
+    if (argv.length > 0) assert.deepEqual(await loaded([argv[0]!, '--json', ...argv.slice(1)], 2), own)
   }
 })

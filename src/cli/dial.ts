@@ -109,7 +109,7 @@ const EXAMPLES = [
   'dial /ip4/127.0.0.1/tcp/4001 --protocol /ipfs/ping/1.0.0',
   'dial --each --any /dnsaddr/bootstrap.libp2p.io',
   'dial --announced /ip4/127.0.0.1/tcp/4001',
-  'dial --from-browser /ip4/127.0.0.1/tcp/4002/ws',
+  'dial --from-browser /ip4/127.0.0.1/tcp/4002/ws/p2p/12D3KooW...',
   'dial --browser-verdict /dns4/example.org/tcp/443/wss',
   'dial /ip4/127.0.0.1/tcp/4001 --expect-transport tcp --max-total 5s',
   "dial /ip4/127.0.0.1/tcp/4001 --write-out '%{addr}\\t%{total_ms}\\n'"

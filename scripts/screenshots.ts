@@ -1,9 +1,10 @@
 // Takes the pictures of the page in docs/images, with live data: `npm run build`, then `node scripts/screenshots.ts`.
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { root, start } from '../test/helpers/cli.ts'
 import { openPages } from '../test/helpers/page.ts'
+import { repacked } from './png.ts'
 
 const images = process.argv[2] ?? join(root, 'docs/images')
 /** Of round trips, so that the lines have something to draw. */
@@ -47,7 +48,7 @@ async function take(
     .evaluate(node => node.getBoundingClientRect().bottom + node.ownerDocument.defaultView!.scrollY)
   await page.setViewportSize({ width, height: Math.round(bottom) + 24 })
   await page.locator('h1').scrollIntoViewIfNeeded()
-  await page.screenshot({ path: join(images, `${name}.png`) })
+  await writeFile(join(images, `${name}.png`), repacked(await page.screenshot()))
 }
 
 async function addrOf(page: Page): Promise<string> {

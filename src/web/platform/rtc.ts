@@ -53,7 +53,7 @@ function endWithChannels(connection: RTCPeerConnection): void {
  * The answering side of /webrtc closes the channel `init` as soon as it comes. Where that is before the dialing side
  * looks at it, libp2p waits for an `open`, or a `close`, that has been, until the time is over, and the other side
  * thinks meanwhile that it is connected (@libp2p/webrtc 6.0.33, Chromium 153). From page to page 3 of 80 dials did, and
- * with this none of 100; to p2pctl listen none of 60, and none of 80.
+ * with this none of 200; to p2pctl listen none of 60, and none of 180.
  */
 function tellLate(channel: RTCDataChannel): void {
   const past = new Set<string>()

@@ -16,6 +16,8 @@ import { errorOf } from './failures.ts'
 
 /** Of two peers that hear of each other the one with the smaller ID dials; the other one after so long, if it did not. */
 const TURN_MS = 5000
+/** WebRTC is work for both sides: ten pages that open at once would keep each other from it. */
+const AT_ONCE = 2
 /** Peers that are known, wait for their turn, or were met, whatever strangers announce. */
 const MOST_KNOWN = 1000
 const MOST_WAITING = 64
@@ -47,13 +49,13 @@ export function openDiscovery(
     dialed.delete(peerId)
     void hangUp([own])
   }
-  node.libp2p.addEventListener('connection:open', ({ detail: { remotePeer, limits } }) => {
-    if (limits != null) return
-    const peerId = remotePeer.toString()
-    met.delete(peerId)
-    met.add(peerId)
+  node.libp2p.addEventListener('connection:open', ({ detail }) => endTwin(detail.remotePeer.toString()))
+  // not as soon as it is open: what does not get as far as identify is tried again
+  node.libp2p.addEventListener('peer:identify', ({ detail: { peerId, connection } }) => {
+    if (connection.limits != null) return
+    met.delete(peerId.toString())
+    met.add(peerId.toString())
     if (met.size > MOST_KNOWN) met.delete(met.values().next().value!)
-    endTwin(peerId)
   })
   node.libp2p.addEventListener('connection:close', ({ detail }) => {
     const peerId = detail.remotePeer.toString()
@@ -61,7 +63,7 @@ export function openDiscovery(
   })
   // who is on a circuit is agreeing on WebRTC with us, or was dialed by a person
   const isMet = (peerId: string): boolean => met.has(peerId) || bestConnections(node).has(peerId)
-  const dialer = createFoundDialer(node, DIALING, { wanted: () => true, isMet }, signal)
+  const dialer = createFoundDialer(node, DIALING, { wanted: () => true, isMet, atOnce: AT_ONCE }, signal)
   const found = (one: Found): void => {
     const { peerId } = one
     if (isMet(peerId) || waiting.has(peerId) || waiting.size >= MOST_WAITING) return

@@ -5,6 +5,7 @@ import { tellOfOtherWays } from '../identified.ts'
 import type { Node } from '../node.ts'
 import { watch } from '../watch.ts'
 import { listenOverWebrtc } from '../webrtc.ts'
+import { onLost } from './platform/rtc.ts'
 import { connectionTo, hangUp } from './connections.ts'
 import { dialTarget, targetOf } from './dialing.ts'
 import { type Discovery, openDiscovery } from './discovery.ts'
@@ -89,6 +90,7 @@ export async function openPeer(
   const topical = openTopics(node, gate, queue, signal)
   const reachable = openReachability(node, say, signal)
   if (discovery.length > 0) met = openDiscovery(node, discovery, say, signal)
+  onLost(() => met?.forget())
   onWaking(() => {
     met?.forget()
     reachable.woke()

@@ -1,5 +1,5 @@
 /** A real browser for the tests: Chromium from npm, or that of CHROMIUM_PATH. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Browser, type BrowserContext, chromium } from 'playwright-core'
 import { root } from './cli.ts'
@@ -7,16 +7,36 @@ import { root } from './cli.ts'
 /** Where the browser of @sparticuz/chromium is unpacked to, once. */
 const UNPACKED = join(root, 'node_modules/.cache/chromium')
 
-let executable: Promise<string> | undefined
+/**
+ * Its own configuration looks for its font in /tmp alone, and without a font an `<input>` whose width no style tells
+ * crashes the whole browser (@sparticuz/chromium 153).
+ */
+const FONTS = `<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>${join(UNPACKED, 'fonts/fonts')}</dir>
+  <cachedir>${join(UNPACKED, 'fonts-cache')}</cachedir>
+</fontconfig>
+`
 
-async function find(): Promise<string> {
-  if (process.env.CHROMIUM_PATH != null) return process.env.CHROMIUM_PATH
+interface Found {
+  executablePath: string
+  env?: Record<string, string>
+}
+
+let found: Promise<Found> | undefined
+
+async function find(): Promise<Found> {
+  if (process.env.CHROMIUM_PATH != null) return { executablePath: process.env.CHROMIUM_PATH }
   await mkdir(UNPACKED, { recursive: true })
+  const config = join(UNPACKED, 'fonts.conf')
+  await writeFile(config, FONTS)
   const before = { TMPDIR: process.env.TMPDIR, VERCEL: process.env.VERCEL }
   // its own NSS serves then (@sparticuz/chromium 153)
   Object.assign(process.env, { TMPDIR: UNPACKED, VERCEL: '1' })
   try {
-    return await (await import('@sparticuz/chromium')).default.executablePath()
+    const executablePath = await (await import('@sparticuz/chromium')).default.executablePath()
+    return { executablePath, env: { FONTCONFIG_FILE: config } }
   } finally {
     for (const [name, value] of Object.entries(before)) {
       if (value == null) delete process.env[name]
@@ -27,9 +47,11 @@ async function find(): Promise<string> {
 
 /** Headless; WebRTC finds loopback as well. */
 export async function launchChromium(): Promise<Browser> {
-  executable ??= find()
+  found ??= find()
+  const { executablePath, env } = await found
   return await chromium.launch({
-    executablePath: await executable,
+    executablePath,
+    env: { ...process.env, ...env },
     headless: true,
     args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--allow-loopback-in-peer-connection']
   })

@@ -1,0 +1,152 @@
+/** Pages in a real browser, served as a person gets them; what a page must not do fails the test. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { extname, join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { build } from 'esbuild'
+import type { BrowserContext, Page } from 'playwright-core'
+import { launchChromium, openContext } from './chromium.ts'
+import { root } from './cli.ts'
+
+export interface PageConfig {
+  relay: string | null
+  discovery: string[]
+  topics: string[]
+  stun: string[]
+}
+
+export interface Pages extends AsyncDisposable {
+  url: string
+  /** Opens the page in a browser profile of its own, and gives it once it is loaded. */
+  open(hash?: string): Promise<Page>
+  /** What the browser itself writes to the console from now on, as of a relay that was killed, is no failure. */
+  expect(pattern: RegExp): void
+}
+
+// as a page of p2pctl has it: nothing but its own script and style, and WebRTC and WebSockets to anywhere
+const CSP = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data: blob:",
+  "connect-src 'self' ws: wss: http: https:",
+  "base-uri 'none'",
+  "form-action 'none'"
+].join('; ')
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css'
+}
+
+/** A request to a STUN server is in no log of requests. */
+const TELL_STUN = `globalThis.RTCPeerConnection = new Proxy(RTCPeerConnection, {
+  construct(target, args, self) {
+    if (args[0]?.iceServers?.length > 0) console.error('asks STUN servers: ' + JSON.stringify(args[0].iceServers))
+    return Reflect.construct(target, args, self)
+  }
+})`
+
+/** The page of p2pctl, as `npm run build` left it. */
+export async function openPages(test: TestContext, config: Partial<PageConfig> = {}): Promise<Pages> {
+  const { relay = null, discovery = [], topics = [], stun = [] } = config
+  return await openFolder(test, join(root, 'dist/web'), JSON.stringify({ relay, discovery, topics, stun }))
+}
+
+/** A page of test/pages/, made with published packages alone; it can be asked what its `peer` has. */
+export async function openOtherPages(test: TestContext, name: string): Promise<Pages> {
+  const folder = await mkdtemp(join(tmpdir(), 'p2pctl-page-'))
+  try {
+    await build({
+      entryPoints: { app: join(root, `test/pages/${name}.ts`) },
+      outdir: folder,
+      bundle: true,
+      platform: 'browser',
+      format: 'esm',
+      target: 'es2022',
+      logLevel: 'warning'
+    })
+    const html = await readFile(join(root, `test/pages/${name}.html`), 'utf8').catch(
+      () => '<!doctype html><title>peer</title><script type="module" src="app.js"></script>'
+    )
+    await writeFile(join(folder, 'index.html'), html)
+    const pages = await openFolder(test, folder)
+    return {
+      ...pages,
+      async [Symbol.asyncDispose]() {
+        await rm(folder, { recursive: true })
+        await pages[Symbol.asyncDispose]()
+      }
+    }
+  } catch (error) {
+    await rm(folder, { recursive: true })
+    throw error
+  }
+}
+
+async function openFolder(test: TestContext, folder: string, config?: string): Promise<Pages> {
+  const server = createServer(async ({ url = '/' }, response) => {
+    const name = url === '/' ? '/index.html' : url
+    const body = name === '/config.json' ? config : await readFile(join(folder, name)).catch(() => undefined)
+    const type = TYPES[extname(name)] ?? 'application/json'
+    response.writeHead(body == null ? 404 : 200, { 'content-type': type, 'content-security-policy': CSP }).end(body)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const browser = await launchChromium()
+  const problems: string[] = []
+  const expected: RegExp[] = []
+  // not by the disposal, whose error would stand in the place of the test's own
+  test.after(() => assert.deepEqual(problems, [], 'what a page must not do'))
+  const watch = (context: BrowserContext): void => {
+    context.on('console', message => {
+      const text = `console.${message.type()}: ${message.text()} (${message.location().url})`
+      if (!expected.some(pattern => pattern.test(text))) problems.push(text)
+    })
+    context.on('weberror', error => void problems.push(`thrown in the page: ${error.error().stack}`))
+    context.on('request', request => {
+      const to = new URL(request.url())
+      if (to.origin !== origin && !['data:', 'blob:'].includes(to.protocol)) problems.push(`request to ${to}`)
+    })
+    context.on('page', page => {
+      page.on('websocket', socket => {
+        if (!/^wss?:\/\/127\.0\.0\.1[:/]/.test(socket.url())) problems.push(`WebSocket to ${socket.url()}`)
+      })
+      page.on('crash', () => void problems.push('the page has crashed'))
+    })
+  }
+  return {
+    url: `${origin}/`,
+    async open(hash = '') {
+      const context = await openContext(browser)
+      watch(context)
+      await context.addInitScript({ content: TELL_STUN })
+      const page = await context.newPage()
+      page.setDefaultTimeout(15_000)
+      await page.goto(`${origin}/${hash}`)
+      return page
+    },
+    expect: pattern => void expected.push(pattern),
+    async [Symbol.asyncDispose]() {
+      await browser.close()
+      server.closeAllConnections()
+      server.close()
+    }
+  }
+}
+
+/** Asks a page of test/pages/ one of the things that its `peer` answers, once that is there. */
+export async function ask<T = string>(page: Page, what: string, ...args: unknown[]): Promise<T> {
+  return (await page.evaluate(
+    async ([what, args]) => {
+      const { peer } = globalThis as unknown as { peer: Promise<Record<string, (...args: unknown[]) => unknown>> }
+      return (await peer)[what]!(...args)
+    },
+    [what, args] as const
+  )) as T
+}

@@ -8,9 +8,11 @@ import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { build } from 'esbuild'
+import type { Event, EventType } from '../../src/events.ts'
 import type { BrowserContext, Page } from 'playwright-core'
 import { launchChromium, openContext } from './chromium.ts'
-import { root } from './cli.ts'
+import { type Line, root } from './cli.ts'
+import { parseEvent } from './schema.ts'
 
 export interface PageConfig {
   relay: string | null
@@ -19,10 +21,22 @@ export interface PageConfig {
   stun: string[]
 }
 
+/** A page that is a peer, and all that it says. */
+export interface PeerPage {
+  page: Page
+  peerId: string
+  /** Its events so far, each held against the schema. */
+  said: Line[]
+  /** The first event of a type (that fits), from those that have come or will come; each is given once. */
+  next<T extends EventType>(type: T, fits?: (event: Event<T>) => boolean): Promise<Event<T>>
+  /** Calls a method of the object that the page has for automation. */
+  call(method: string, ...args: unknown[]): Promise<void>
+}
+
 export interface Pages extends AsyncDisposable {
   url: string
   /** Opens the page in a browser profile of its own, and gives it once it is loaded. */
-  open(hash?: string): Promise<Page>
+  open(hash?: string, prepare?: (page: Page) => Promise<void>): Promise<Page>
   /** What the browser itself writes to the console from now on, as of a relay that was killed, is no failure. */
   expect(pattern: RegExp): void
 }
@@ -44,6 +58,9 @@ const TYPES: Record<string, string> = {
   '.css': 'text/css'
 }
 
+/** For one thing that a page does or shows: a WebRTC dial with a second try, announcements, a reservation that is lost. */
+const WAIT_MS = 15_000
+
 /** A request to a STUN server is in no log of requests. */
 const TELL_STUN = `globalThis.RTCPeerConnection = new Proxy(RTCPeerConnection, {
   construct(target, args, self) {
@@ -52,10 +69,61 @@ const TELL_STUN = `globalThis.RTCPeerConnection = new Proxy(RTCPeerConnection, {
   }
 })`
 
+/** The test hears what the page says, from the first event on, and again after a reload. */
+const TELL_EVENTS = `(async () => {
+  while (globalThis.p2pctl?.on == null) await new Promise(resume => setTimeout(resume, 5))
+  for (const event of p2pctl.events) tellTest(event)
+  p2pctl.on(tellTest)
+})()`
+
 /** The page of p2pctl, as `npm run build` left it. */
-export async function openPages(test: TestContext, config: Partial<PageConfig> = {}): Promise<Pages> {
+export async function openPages(
+  test: TestContext,
+  config: Partial<PageConfig> = {}
+): Promise<Pages & { peer(hash?: string): Promise<PeerPage> }> {
   const { relay = null, discovery = [], topics = [], stun = [] } = config
-  return await openFolder(test, join(root, 'dist/web'), JSON.stringify({ relay, discovery, topics, stun }))
+  const pages = await openFolder(test, join(root, 'dist/web'), JSON.stringify({ relay, discovery, topics, stun }))
+  const peer = async (hash?: string): Promise<PeerPage> => {
+    const said: Line[] = []
+    const waiting = new Set<() => void>()
+    const taken = new Set<Line>()
+    const page = await pages.open(hash, async page => {
+      await page.exposeFunction('tellTest', (event: unknown) => {
+        said.push(parseEvent(JSON.stringify(event)))
+        for (const resume of waiting) resume()
+        waiting.clear()
+      })
+      await page.addInitScript({ content: TELL_EVENTS })
+    })
+    const next: PeerPage['next'] = async (type, fits = () => true) => {
+      const late = AbortSignal.timeout(WAIT_MS)
+      for (;;) {
+        const found = said.find(one => one.type === type && !taken.has(one) && fits(one as never))
+        if (found != null) {
+          taken.add(found)
+          return found as never
+        }
+        if (late.aborted)
+          assert.fail(`no ${type} (${fits}) of the page:\n${said.map(one => JSON.stringify(one)).join('\n')}`)
+        await new Promise<void>(resume => {
+          waiting.add(resume)
+          late.addEventListener('abort', () => resume(), { once: true })
+        })
+      }
+    }
+    const call: PeerPage['call'] = async (method, ...args) => {
+      await page.evaluate(
+        async ([method, args]) => {
+          const { p2pctl } = globalThis as unknown as { p2pctl: Record<string, (...args: unknown[]) => unknown> }
+          await p2pctl[method]!(...args)
+        },
+        [method, args] as const
+      )
+    }
+    const { peer_id: peerId } = await next('run.start')
+    return { page, peerId: peerId!, said, next, call }
+  }
+  return { ...pages, peer }
 }
 
 /** A page of test/pages/, made with published packages alone; it can be asked what its `peer` has. */
@@ -122,12 +190,13 @@ async function openFolder(test: TestContext, folder: string, config?: string): P
   }
   return {
     url: `${origin}/`,
-    async open(hash = '') {
+    async open(hash = '', prepare = async () => {}) {
       const context = await openContext(browser)
       watch(context)
       await context.addInitScript({ content: TELL_STUN })
       const page = await context.newPage()
-      page.setDefaultTimeout(15_000)
+      page.setDefaultTimeout(WAIT_MS)
+      await prepare(page)
       await page.goto(`${origin}/${hash}`)
       return page
     },

@@ -9,7 +9,7 @@ import { extname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { build } from 'esbuild'
 import type { Event, EventType } from '../../src/events.ts'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { BrowserContext, Locator, Page } from 'playwright-core'
 import { launchChromium, openContext } from './chromium.ts'
 import { type Line, root } from './cli.ts'
 import { parseEvent } from './schema.ts'
@@ -218,4 +218,28 @@ export async function ask<T = string>(page: Page, what: string, ...args: unknown
     },
     [what, args] as const
   )) as T
+}
+
+/** What a person does: pastes an address, and clicks Connect. */
+export async function clickConnect(page: Page, addr: string): Promise<void> {
+  await page.getByTestId('connect-input').fill(addr)
+  await page.getByTestId('connect-button').click()
+}
+
+/** What a person does: chooses whom to tell, and how, types it and clicks Send. */
+export async function clickSend(page: Page, to: string, text: string, kind?: 'message' | 'echo'): Promise<void> {
+  await page.getByTestId('message-target').selectOption(to)
+  if (kind != null) await page.getByTestId('message-kind').selectOption(kind)
+  await page.getByTestId('message-input').fill(text)
+  await page.getByTestId('message-send').click()
+}
+
+/** A line of the page's log of messages. */
+export function logged(page: Page, kind: string, text: string): Locator {
+  return page.locator(`[data-testid=message-log] > li[data-kind=${kind}]`).filter({ hasText: text })
+}
+
+/** The row of a peer in the page's table. */
+export function rowOf(page: Page, peerId: string): Locator {
+  return page.locator(`[data-testid=peer-row][data-peer="${peerId}"]`)
 }

@@ -1,0 +1,53 @@
+// Scenario 5: libp2p's "browser-to-browser p2p with js-libp2p": pages find each other by gossipsub through the relay,
+// connect directly, and exchange messages of a topic with `p2pctl pubsub`.
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { run, start } from './helpers/cli.ts'
+import { openPages } from './helpers/page.ts'
+
+const patient = { timeout: 60_000 }
+const WS = ['-l', '/ip4/127.0.0.1/tcp/0/ws']
+const DISCOVERY = '_peer-discovery._p2p._pubsub'
+
+describe('browsers that know the relay alone', patient, () => {
+  test('find each other over its topic, connect directly, and talk on a topic with p2pctl pubsub', async t => {
+    // "the bootstrapper/relay node will listen to the discovery topic too, so that it can relay messages between browsers"
+    await using relay = start(['relay', '--json', ...WS, '--pubsub', DISCOVERY, 'news'])
+    const { addrs, peer_id: relayId } = await relay.next('listen.ready')
+    await using pages = await openPages(t, { relay: addrs[0]!, discovery: [DISCOVERY], topics: ['news'] })
+    const [a, b] = await Promise.all([pages.peer(), pages.peer()])
+    // "GossipSub will help by relaying those peer discovery messages between browsers which kick off the direct connection"
+    for (const [one, other] of [
+      [a, b],
+      [b, a]
+    ] as const) {
+      const met = await one.next('connection.open', ({ peer_id, limited }) => peer_id === other.peerId && !limited)
+      assert.equal(met.transport, 'webrtc')
+    }
+    // each of the three is subscribed to it
+    for (const { peerId } of [a, b]) {
+      await relay.next('pubsub.join', ({ peer_id, topic }) => peer_id === peerId && topic === 'news')
+    }
+    // a node publishes, and both pages hear it
+    const published = await run(['pubsub', 'pub', 'news', 'from a node', '--json', '--bootstrap', addrs[0]!])
+    assert.equal(published.code, 0, published.stderr)
+    for (const page of [a, b]) {
+      const { text, topic } = await page.next('message.received')
+      assert.deepEqual([text, topic], ['from a node', 'news'])
+    }
+    // a page publishes, and the other page and a node hear it, whom it reaches through the relay
+    await using subscriber = start(['pubsub', 'sub', 'news', '--json', '--bootstrap', addrs[0]!])
+    await subscriber.next('pubsub.graft', ({ peer_id }) => peer_id === relayId)
+    await a.call('publish', 'news', 'from a page')
+    for (const who of [b, subscriber]) {
+      const { text, peer_id } = await who.next('message.received')
+      assert.deepEqual([text, peer_id], ['from a page', a.peerId])
+    }
+    // directly connected: what one page says reaches the other when the relay is gone
+    pages.expect(/ERR_CONNECTION_(REFUSED|RESET)/)
+    await relay.stop('SIGKILL')
+    await b.next('connection.close', ({ peer_id }) => peer_id === relayId)
+    await b.call('publish', 'news', 'without the relay')
+    assert.equal((await a.next('message.received')).text, 'without the relay')
+  })
+})

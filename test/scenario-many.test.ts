@@ -1,0 +1,131 @@
+// Scenario 7: many pages on one relay, pages that are closed, and pages that sleep.
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import type { CDPSession } from 'playwright-core'
+import { type Running, run, start } from './helpers/cli.ts'
+import { openPages, type PeerPage } from './helpers/page.ts'
+
+const patient = { timeout: 60_000 }
+const WS = '/ip4/127.0.0.1/tcp/0/ws'
+/** What the browser writes itself when the relay or the network is gone and the page asks for it again. */
+const GONE = /ERR_(CONNECTION_(REFUSED|RESET)|INTERNET_DISCONNECTED)/
+
+/** A relay that can come back as the one that it was. */
+async function lastingRelay() {
+  const folder = await mkdtemp(join(tmpdir(), 'p2pctl-relay-'))
+  const key = join(folder, 'key')
+  assert.equal((await run(['key', 'gen', key])).code, 0)
+  const open = (listen: string): Running => start(['relay', '--json', '--identity', key, '-l', listen])
+  let running = open(WS)
+  const [addr] = (await running.next('listen.ready')).addrs
+  return {
+    addr: addr!,
+    get running() {
+      return running
+    },
+    async restart() {
+      await running.stop('SIGKILL')
+      running = open(addr!.replace(/\/p2p\/.*/, ''))
+      await running.next('listen.ready')
+    },
+    async [Symbol.asyncDispose]() {
+      await running[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true })
+    }
+  }
+}
+
+const webrtcOf = (relay: string, { peerId }: PeerPage): string => `${relay}/p2p-circuit/webrtc/p2p/${peerId}`
+
+describe('pages on one relay', patient, () => {
+  test('ten at once, all connected to the first; one that is closed frees its reservation, and the others see it go', async t => {
+    await using relay = start(['relay', '--json', '-l', WS])
+    const [addr] = (await relay.next('listen.ready')).addrs
+    await using pages = await openPages(t, { relay: addr! })
+    const all = await Promise.all(Array.from({ length: 10 }, () => pages.peer()))
+    const reserved = new Set<string>()
+    for (const _ of all) reserved.add((await relay.next('reservation.open')).peer_id)
+    assert.deepEqual(reserved, new Set(all.map(({ peerId }) => peerId)))
+    const [hub, ...others] = all as [PeerPage, ...PeerPage[]]
+    await hub.next('reservation.open')
+    await Promise.all(others.map(other => other.call('connect', webrtcOf(addr!, hub))))
+    for (const { peerId } of others) {
+      const met = await hub.next('connection.open', ({ peer_id, limited }) => peer_id === peerId && !limited)
+      assert.deepEqual([met.transport, met.direction], ['webrtc', 'inbound'])
+    }
+    // each has the hub's ear
+    for (const { peerId, call } of others) {
+      await call('send', hub.peerId, `from ${peerId}`)
+      assert.equal((await hub.next('message.received', ({ peer_id }) => peer_id === peerId)).text, `from ${peerId}`)
+    }
+    const leaving = others[0]!
+    await leaving.page.close()
+    const freed = await relay.next('reservation.close')
+    assert.deepEqual([freed.peer_id, freed.status], [leaving.peerId, 'disconnected'])
+    await hub.next('connection.close', ({ peer_id }) => peer_id === leaving.peerId)
+    // the nine others stay
+    await others[1]!.call('send', hub.peerId, 'still here')
+    assert.equal((await hub.next('message.received', ({ text }) => text === 'still here')).peer_id, others[1]!.peerId)
+  })
+
+  test('a page that was frozen while the relay went and came back is reachable again when it wakes', async t => {
+    await using relay = await lastingRelay()
+    await using pages = await openPages(t, { relay: relay.addr })
+    const page = await pages.peer()
+    await page.next('reservation.open')
+    pages.expect(GONE)
+    const devtools = await freeze(page)
+    await relay.restart()
+    assert.ok(!page.said.some(({ type }) => type === 'reservation.close'), 'it sleeps')
+    await devtools.send('Page.setWebLifecycleState', { state: 'active' })
+    assert.equal((await page.next('reservation.close')).status, 'disconnected')
+    await reachable(relay, page)
+  })
+
+  test('a page that was offline meanwhile is reachable again when it is online', async t => {
+    await using relay = await lastingRelay()
+    await using pages = await openPages(t, { relay: relay.addr })
+    const page = await pages.peer()
+    await page.next('reservation.open')
+    pages.expect(GONE)
+    await page.page.context().setOffline(true)
+    await relay.restart()
+    await page.next('reservation.retry')
+    await page.page.context().setOffline(false)
+    assert.equal((await page.next('reservation.close')).status, 'disconnected')
+    await reachable(relay, page)
+  })
+
+  test('a page that wakes to a connection that nobody answers gives it up, and has another as soon as somebody does', async t => {
+    await using relay = await lastingRelay()
+    await using pages = await openPages(t, { relay: relay.addr })
+    const page = await pages.peer()
+    await page.next('reservation.open')
+    await relay.running.next('reservation.open')
+    const devtools = await freeze(page)
+    // neither side is told that the other is gone, as when a lid is closed and the network is another one afterwards
+    relay.running.child.kill('SIGSTOP')
+    await devtools.send('Page.setWebLifecycleState', { state: 'active' })
+    assert.equal((await page.next('reservation.close')).status, 'disconnected')
+    relay.running.child.kill('SIGCONT')
+    await reachable(relay, page)
+  })
+})
+
+/** As Chromium does it to a tab in the background; it is still a page, and can be woken. */
+async function freeze({ page }: PeerPage): Promise<CDPSession> {
+  const devtools = await page.context().newCDPSession(page)
+  await devtools.send('Page.setWebLifecycleState', { state: 'frozen' })
+  return devtools
+}
+
+/** The page has a reservation again, and can be dialed. */
+async function reachable(relay: { addr: string; running: Running }, page: PeerPage): Promise<void> {
+  await page.next('reservation.open')
+  await relay.running.next('reservation.open', ({ peer_id }) => peer_id === page.peerId)
+  const pinged = await run(['ping', '-c', '1', '--json', webrtcOf(relay.addr, page)])
+  assert.equal(pinged.code, 0, pinged.stderr)
+}

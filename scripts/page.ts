@@ -5,9 +5,12 @@ import { isBuiltin } from 'node:module'
 import { join, relative } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
+/** Each a file of its own in dist/web/: what a page loads with one script. */
+const entries: Record<string, string> = { app: 'src/web/main.ts' }
+
 /** What the page has in the place of a file of ours. */
 const ours: Record<string, string> = Object.fromEntries(
-  ['trace', 'transports', 'runtime', 'resolve', 'second-look'].map(name => [
+  ['trace', 'transports', 'runtime', 'resolve', 'second-look', 'socket-failures'].map(name => [
     `src/${name}.ts`,
     `src/web/platform/${name}.ts`
   ])
@@ -51,7 +54,8 @@ export async function buildPage(root: string, dist: string): Promise<Metafile> {
   await cp(join(root, 'src/web/index.html'), join(web, 'index.html'))
   await cp(join(root, 'src/web/style.css'), join(web, 'style.css'))
   const { metafile } = await build({
-    entryPoints: { app: join(root, 'src/web/main.ts') },
+    entryPoints: Object.fromEntries(Object.entries(entries).map(([name, path]) => [name, join(root, path)])),
+    inject: [join(root, 'src/web/platform/globals.ts')],
     absWorkingDir: root,
     outdir: web,
     bundle: true,

@@ -1,6 +1,7 @@
 import { type Code, codes } from './errors.ts'
 import type { Phase } from './events.ts'
 import { safe } from './safe.ts'
+import { classifyConnect, codeOfErrno } from './socket-failures.ts'
 import { classifyWebrtc } from './webrtc.ts'
 import type { Trace } from './trace.ts'
 
@@ -17,30 +18,6 @@ export interface Verdict {
   unmatched?: 'security' | 'muxer'
   offered?: string[]
   accepted?: string[] | null
-}
-
-const bySyscall: Record<string, Code> = {
-  ECONNREFUSED: 'connection_refused',
-  ECONNRESET: 'connection_reset',
-  EPIPE: 'connection_reset',
-  UND_ERR_SOCKET: 'connection_reset',
-  ETIMEDOUT: 'io_timeout',
-  EHOSTUNREACH: 'no_route',
-  EHOSTDOWN: 'no_route',
-  ENETUNREACH: 'network_unreachable',
-  ENETDOWN: 'network_unreachable',
-  EADDRNOTAVAIL: 'network_unreachable',
-  EAFNOSUPPORT: 'network_unreachable',
-  EINVAL: 'network_unreachable',
-  EACCES: 'network_unreachable',
-  EPERM: 'network_unreachable',
-  ENOTFOUND: 'dns_not_found',
-  EAI_AGAIN: 'dns_not_found'
-}
-
-/** What the network said, in the words of the contract. */
-export function codeOfErrno(error: unknown): Code | undefined {
-  return bySyscall[codeOf(error) ?? '']
 }
 
 const says = (code: Code, phase: Phase, text: string = codes[code].says): Verdict => ({ code, phase, says: text })
@@ -82,8 +59,8 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean, ex
   if (phase === 'relay' && name === 'UnsupportedProtocolError') {
     return says('protocol_not_supported', phase, 'the relay does not speak circuit relay v2')
   }
-  const errno = codeOf(trace.socketError) ?? codeOf(error)
-  if (/EOF|closed|reset/i.test(text) || (errno != null && bySyscall[errno] === 'connection_reset')) {
+  const errno = codeOfErrno(trace.socketError) ?? codeOfErrno(error)
+  if (/EOF|closed|reset/i.test(text) || errno === 'connection_reset') {
     return {
       ...says('connection_reset', phase, `the peer closed the connection in the ${phase} phase`),
       ...(phase === 'security' && trace.receivedBytes === 0 && { hint: mute })
@@ -165,82 +142,9 @@ export function classifyRelayStatus(status: string): Verdict {
   return says('relay_refused', 'relay', `the relay refused (${name})`)
 }
 
-function classifyConnect(error: unknown, trace: Trace): Verdict {
-  if (trace.httpStatus != null) {
-    return {
-      ...says('security_failed', 'connect', `an HTTP server answered with status ${trace.httpStatus}, not a WebSocket`),
-      hint: 'the address may lack a path or a port, or a proxy in front of the peer does not pass WebSockets on'
-    }
-  }
-  const errno = codeOf(trace.socketError) ?? codeOf(error)
-  if (isOfFile(trace.socketError)) {
-    if (errno === 'ENOENT')
-      return { ...says('connection_refused', 'connect', 'there is no such socket'), hint: noSocket }
-    if (errno === 'EACCES') return { ...says('connection_refused', 'connect', 'permission denied'), hint: notOurs }
-    if (errno === 'ECONNREFUSED') return { ...says('connection_refused', 'connect'), hint: noSocket }
-  }
-  const code = errno == null ? undefined : bySyscall[errno]
-  if (code != null) return says(code, 'connect')
-  if (errno != null && /CERT|SELF_SIGNED|UNABLE_TO_/.test(errno)) {
-    return classifyCertificate(trace.socketError ?? error, errno)
-  }
-  if (errno === 'EPROTO' || errno?.startsWith('ERR_SSL')) {
-    return { ...says('security_failed', 'connect', 'no TLS server answered'), hint: 'it may be plain /ws there' }
-  }
-  if (errno?.startsWith('HPE_') || /HTTP/.test(trace.socketError?.message ?? '')) {
-    return says('security_failed', 'connect', 'something that is not a WebSocket server answered')
-  }
-  if (trace.socket == null) {
-    return {
-      ...says('no_transport', 'connect', "Node's WebSocket refuses to use this port"),
-      hint: 'some ports are closed to WebSockets by the fetch standard: listen on another one'
-    }
-  }
-  const text = error instanceof Error ? error.message : ''
-  return says('connection_reset', 'connect', safe(lower(text), 120) || codes.connection_reset.says)
-}
-
-const noSocket = 'check that the peer runs, and the path'
-const notOurs = 'the socket is for another user of this machine'
-
-/** An error of a unix socket, which has a path and no port. */
-function isOfFile(error: NodeJS.ErrnoException | undefined): boolean {
-  const { address, port } = (error ?? {}) as { address?: string; port?: number }
-  return address != null && port == null
-}
-
-/** In words, where Node has a code alone. */
-const certificateFaults: Record<string, string> = {
-  CERT_HAS_EXPIRED: 'it has expired',
-  CERT_NOT_YET_VALID: 'it is not valid yet',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'it is self-signed',
-  SELF_SIGNED_CERT_IN_CHAIN: 'nobody here knows who signed it',
-  UNABLE_TO_GET_ISSUER_CERT: 'nobody here knows who signed it',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'nobody here knows who signed it',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'nobody here knows who signed it',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'it is for another name'
-}
-
-function classifyCertificate(error: unknown, errno: string): Verdict {
-  const names = (error as { cert?: { subjectaltname?: string } }).cert?.subjectaltname
-  const fault = certificateFaults[errno] ?? 'it does not hold'
-  const whose = errno === 'ERR_TLS_CERT_ALTNAME_INVALID' && names != null ? ` (${safe(names, 120)})` : ''
-  return {
-    ...says('tls_cert_invalid', 'connect', `the TLS certificate is not trusted: ${fault}${whose}, ${safe(errno)}`),
-    hint: /ALTNAME|EXPIRED|NOT_YET/.test(errno)
-      ? 'its operator has to get another one; --insecure dials without looking at it'
-      : '--ca FILE trusts the authority of that certificate; --insecure dials without looking at it'
-  }
-}
-
 function phaseOf(trace: Trace): Phase {
   if (trace.connectedAt == null) return trace.relayed ? 'relay' : 'connect'
   return trace.securedAt == null ? 'security' : 'muxer'
-}
-
-function codeOf(error: unknown): string | undefined {
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined
-  return typeof code === 'string' ? code : undefined
 }
 
 function lower(text: string): string {

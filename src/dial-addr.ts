@@ -39,6 +39,7 @@ export async function dial(
   signal: AbortSignal
 ): Promise<Connection> {
   const kind = transportOf(addr)
+  trace.addr = addr
   if (transportFor(kind) == null) {
     const { says, hint } = whyNoTransport(kind)
     throw new Failure('no_transport', says, { phase: 'connect', hint })
@@ -102,6 +103,10 @@ async function dialPart(
 
 /** Circuits that were made for WebRTC, and go with it. */
 const signalling = new WeakSet<Connection>()
+
+export function isForSignalling(connection: Connection): boolean {
+  return signalling.has(connection)
+}
 
 /** Two peers agree on WebRTC over a circuit, which is dialed first, and are then connected directly. */
 async function dialWebrtc(

@@ -16,6 +16,11 @@ export const codes = {
     says: 'connection refused',
     hint: 'check that the peer listens on that port, or give another address'
   },
+  connection_failed: {
+    exit: 1,
+    says: 'no connection, and the browser does not say why',
+    hint: 'dial it from a terminal, which says why: p2pctl dial ADDR'
+  },
   connection_reset: {
     exit: 1,
     says: 'the peer closed the connection',

@@ -34,6 +34,9 @@ export const pingStats = {
 
 export const pong = { seq: 'integer', rtt_ms: 'number', peer_id: 'string', addr: 'string' } as const
 
+/** Where several peers are pinged at once. */
+export const pinged = { 'peer_id?': 'string', 'addr?': 'string' } as const
+
 export const phases = [
   'resolve',
   'connect',

@@ -15,6 +15,7 @@ import {
   peer,
   phases,
   pingFates,
+  pinged,
   pingStats,
   pong,
   punchResult,
@@ -189,11 +190,17 @@ export const events = {
       'stalled?': 'boolean'
     }
   ],
-  'ping.timeout': ['no reply in time', { seq: 'integer', after_ms: 'number' }],
+  'ping.timeout': ['no reply in time', { seq: 'integer', after_ms: 'number', ...pinged }],
   'ping.late': ['the reply to a ping that had timed out', { seq: 'integer', rtt_ms: 'number' }],
   'ping.fail': [
     'an answer that is no reply: other bytes, a reset, a closed stream or connection; connect: none was made (--fresh)',
-    { seq: 'integer', reason: ['wrong', 'reset', 'closed', 'connect'], after_ms: 'number', 'error?': 'string' }
+    {
+      seq: 'integer',
+      reason: ['wrong', 'reset', 'closed', 'connect'],
+      after_ms: 'number',
+      'error?': 'string',
+      ...pinged
+    }
   ],
   'chart.write': ['a picture of the round trips was written', { path: 'string', bytes: 'integer' }],
   'peer.add': ['a peer was seen for the first time', peer],

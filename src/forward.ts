@@ -3,7 +3,8 @@ import type { Said } from './events.ts'
 import type { Queue } from './flow.ts'
 import { gossipOf, gossipService } from './gossip.ts'
 import type { Node } from './node.ts'
-import { checkTopic, countRejections, watchTopics } from './topics.ts'
+import { checkTopic } from './topic.ts'
+import { countRejections, watchTopics } from './topics.ts'
 
 /** Throws Failure where one of the topics is none. `services` go into the node; `start` is for when it is there. */
 export function forwarder(topics: string[], queue: Queue<Said>) {

@@ -2,7 +2,7 @@
 import type { Connection } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { Node } from './node.ts'
-import type { Identity } from './protocols/identify.ts'
+import { type Identity, identify } from './protocols/identify.ts'
 
 /**
  * Tells the services of a node (gossipsub, kad-dht) that a peer has said who it is. libp2p calls the topologies that
@@ -32,6 +32,32 @@ export async function tellIdentity(node: Node, connection: Connection, identity:
       ...(signed != null && { signedPeerRecord: { addresses: signed, seq: BigInt(record?.seq ?? 0) } })
     }
   })
+}
+
+/**
+ * gossipsub has one stream to a peer, and is not told that another connection could carry it when that of the stream
+ * closes: a peer that came through a relay and then directly would be deaf once the circuit is over (gossipsub 17.1).
+ * So where a connection closes and another is left, the services are told of the peer again, with that one.
+ */
+export function tellOfOtherWays(node: Node, signal: AbortSignal): void {
+  node.libp2p.addEventListener('connection:close', ({ detail: { remotePeer } }) => {
+    const other = node.libp2p.getConnections(remotePeer).find(({ status }) => status === 'open')
+    if (other == null || signal.aborted) return
+    // after gossipsub has seen the end of its stream
+    setTimeout(() => void again(node, other, signal), AFTER_CLOSE_MS)
+  })
+}
+
+const AFTER_CLOSE_MS = 100
+const IDENTIFY_MS = 5000
+
+async function again(node: Node, connection: Connection, signal: AbortSignal): Promise<void> {
+  try {
+    const identity = await identify(connection, AbortSignal.any([signal, AbortSignal.timeout(IDENTIFY_MS)]))
+    if (identity != null) await tellIdentity(node, connection, identity)
+  } catch {
+    // it has gone as well
+  }
 }
 
 /** What a signed record names may still be an address that nobody can write down. */

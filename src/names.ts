@@ -19,7 +19,7 @@ const device = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lp
  */
 export function checkName(name: string): { parts: string[]; wrong?: undefined } | { parts?: undefined; wrong: string } {
   if (name === '') return { wrong: 'a file needs a name' }
-  if (Buffer.byteLength(name) > MAX_NAME_BYTES) return { wrong: `the name is longer than ${MAX_NAME_BYTES} bytes` }
+  if (bytesIn(name) > MAX_NAME_BYTES) return { wrong: `the name is longer than ${MAX_NAME_BYTES} bytes` }
   if (hidden.test(name)) return { wrong: 'the name has control characters' }
   if (name.includes('\\')) return { wrong: 'the name has a backslash' }
   if (name.startsWith('/')) return { wrong: 'the name is absolute' }
@@ -41,7 +41,7 @@ function checkPart(part: string): string | null {
   if (/[:<>"|?*]/.test(part)) return 'the name has a character that not every system takes'
   if (device.test(part)) return 'the name is that of a device'
   if (PARTIAL.test(part)) return 'the name is kept for unfinished files'
-  if (Buffer.byteLength(part) > MAX_PART_BYTES) return `a part of the name is longer than ${MAX_PART_BYTES} bytes`
+  if (bytesIn(part) > MAX_PART_BYTES) return `a part of the name is longer than ${MAX_PART_BYTES} bytes`
   return null
 }
 
@@ -49,4 +49,8 @@ function checkPart(part: string): string | null {
 export function numbered(name: string, number: number): string {
   const dot = name.lastIndexOf('.')
   return dot > 0 ? `${name.slice(0, dot)}-${number}${name.slice(dot)}` : `${name}-${number}`
+}
+
+function bytesIn(text: string): number {
+  return new TextEncoder().encode(text).byteLength
 }

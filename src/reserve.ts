@@ -46,23 +46,34 @@ export async function* reserve(
 ): AsyncGenerator<Said, Held> {
   const connected = yield* connect(node, relay, options, signal)
   try {
-    const { peerId } = connected
-    const relayAddr = withPeerId(multiaddr(connected.addr), peerId)
-    const circuit = `${relayAddr}/p2p-circuit/p2p/${node.peerId}`
-    const { status, granted } = await ask(relay, connected, circuit, options.timeout, signal)
-    if (granted == null) {
-      yield { type: 'reservation.refused', target: relay.text, peer_id: peerId, expires: null, addr: circuit, status }
-      throw refused(relay, circuit, status)
-    }
-    await announce(node, relayAddr, granted.addrs)
-    await node.libp2p.peerStore.merge(connected.connection.remotePeer, { tags: TAG })
-    const held = { ...connected, relay, circuit, expires: dateOf(granted) }
-    yield heldEvent('reservation.open', held)
-    return held
+    return yield* reserveOn(node, relay, connected, options.timeout, signal)
   } catch (error) {
     connected.connection.abort(new Error('no reservation'))
     throw error
   }
+}
+
+/** The same on a relay that is connected already, and stays so if nothing comes of it. */
+export async function* reserveOn(
+  node: Node,
+  relay: Target,
+  connected: Connected,
+  timeoutMs: number,
+  signal: AbortSignal
+): AsyncGenerator<Said, Held> {
+  const { peerId } = connected
+  const relayAddr = withPeerId(multiaddr(connected.addr), peerId)
+  const circuit = `${relayAddr}/p2p-circuit/p2p/${node.peerId}`
+  const { status, granted } = await ask(relay, connected, circuit, timeoutMs, signal)
+  if (granted == null) {
+    yield { type: 'reservation.refused', target: relay.text, peer_id: peerId, expires: null, addr: circuit, status }
+    throw refused(relay, circuit, status)
+  }
+  await announce(node, relayAddr, granted.addrs)
+  await node.libp2p.peerStore.merge(connected.connection.remotePeer, { tags: TAG })
+  const held = { ...connected, relay, circuit, expires: dateOf(granted) }
+  yield heldEvent('reservation.open', held)
+  return held
 }
 
 /**
@@ -217,7 +228,8 @@ async function announce(node: Node, relay: Multiaddr, others: Multiaddr[]): Prom
   confirmAddrs(node, addrs)
 }
 
-function withdraw(node: Node, held: Held): void {
+/** Takes its addresses back. */
+export function withdraw(node: Node, held: Held): void {
   listenerOf(node, relayOf(held).encapsulate('/p2p-circuit'))?.announce([])
 }
 

@@ -35,7 +35,7 @@ export interface Roster {
 }
 
 /** Only peers that speak all the protocols count; `counted` hears how many there are each time one was seen. */
-export function createRoster(protocols: string[], counted: (count: number) => void): Roster {
+export function createRoster(protocols: string[], counted: (count: number) => void, most = MOST): Roster {
   const all = new Map<string, Peer>()
   const shown = new Map<string, Peer>()
   const places = new Map<string, Map<string, string[]>>()
@@ -57,7 +57,7 @@ export function createRoster(protocols: string[], counted: (count: number) => vo
     *see(peerId, sight) {
       const known = all.get(peerId)
       // it has left while it was asked
-      if (known == null && (sight.source == null || all.size >= MOST)) return
+      if (known == null && (sight.source == null || all.size >= most)) return
       place(peerId, sight)
       const peer = merged(peerId, known, sight, [...places.get(peerId)!.values()].flat())
       all.set(peerId, peer)

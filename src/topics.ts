@@ -1,25 +1,9 @@
 /** What happens on topics, as events. */
-import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
 import type { Queue } from './flow.ts'
 import { type Gossip, gossipOf, type Rejection } from './gossip.ts'
 import type { Node } from './node.ts'
 import { MAX_WAITING } from './serve.ts'
-import { safe } from './safe.ts'
-
-/** A topic is any text; one that is longer costs every peer its room for topics. */
-const MAX_TOPIC_BYTES = 1024
-
-export function checkTopic(topic: string): void {
-  if (topic !== '' && Buffer.byteLength(topic) <= MAX_TOPIC_BYTES) return
-  throw new Failure(
-    'invalid_option',
-    topic === '' ? 'the topic is empty' : `the topic ${safe(topic, 40)} is too long`,
-    {
-      hint: `a topic is 1 to ${MAX_TOPIC_BYTES} bytes of text`
-    }
-  )
-}
 
 type Change = 'pubsub.join' | 'pubsub.leave' | 'pubsub.graft' | 'pubsub.prune'
 

@@ -7,11 +7,14 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import type { ConnectionEncrypter, SecureConnectionOptions } from '@libp2p/interface'
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { looksRandom, strangerIn } from './stranger.ts'
 
 /** One dial as it goes on. Times are those of `performance.now()`, in ms. */
 export interface Trace {
   startedAt: number
+  /** What is dialed, once it is. */
+  addr?: Multiaddr
   /** Its transport is a circuit through a relay that is connected already. */
   relayed: boolean
   /** Of the key that protects it in a private network (psk.ts); null in the open. */

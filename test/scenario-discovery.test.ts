@@ -14,8 +14,12 @@ describe('browsers that know the relay alone', patient, () => {
     // "the bootstrapper/relay node will listen to the discovery topic too, so that it can relay messages between browsers"
     await using relay = start(['relay', '--json', ...WS, '--pubsub', DISCOVERY, 'news'])
     const { addrs, peer_id: relayId } = await relay.next('listen.ready')
-    await using pages = await openPages(t, { relay: addrs[0]!, discovery: [DISCOVERY], topics: ['news'] })
-    const [a, b] = await Promise.all([pages.peer(), pages.peer()])
+    await using pages = await openPages({
+      test: t,
+      relay: null,
+      config: { relay: addrs[0]!, discovery: [DISCOVERY], topics: ['news'] }
+    })
+    const [a, b] = await Promise.all([pages.open(), pages.open()])
     // "GossipSub will help by relaying those peer discovery messages between browsers which kick off the direct connection"
     for (const [one, other] of [
       [a, b],

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { start } from './helpers/cli.ts'
-import { ask, openOtherPages } from './helpers/page.ts'
+import { ask, openOtherPages } from './helpers/other-page.ts'
 
 const patient = { timeout: 60_000 }
 const WS = ['-l', '/ip4/127.0.0.1/tcp/0/ws']
@@ -38,7 +38,7 @@ describe('third-party pages through p2pctl relay', patient, () => {
     await using relay = start(['relay', '--json', ...WS])
     const [addr] = (await relay.next('listen.ready')).addrs
     await using pages = await openOtherPages(t, 'helia')
-    const [first, second] = await Promise.all([pages.open(), pages.open()])
+    const [first, second] = await Promise.all([pages.open('/'), pages.open('/')])
     await meet(first, second, addr!)
     // "const cid = await ipfs1.block.put('here is some data'); const block = await ipfs2.block.get(cid)"
     const cid = await ask(first, 'put', 'here is some data')
@@ -56,7 +56,7 @@ describe('third-party pages through p2pctl relay', patient, () => {
     await using relay = start(['relay', '--json', ...WS])
     const [addr] = (await relay.next('listen.ready')).addrs
     await using pages = await openOtherPages(t, 'orbitdb')
-    const [first, second] = await Promise.all([pages.open(), pages.open()])
+    const [first, second] = await Promise.all([pages.open('/'), pages.open('/')])
     await meet(first, second, addr!)
     const address = await ask(first, 'open', 'pieces')
     await ask(first, 'add', 'one')

@@ -44,8 +44,8 @@ describe('pages on one relay', patient, () => {
   test('ten at once, all connected to the first; one that is closed frees its reservation, and the others see it go', async t => {
     await using relay = start(['relay', '--json', '-l', WS])
     const [addr] = (await relay.next('listen.ready')).addrs
-    await using pages = await openPages(t, { relay: addr! })
-    const all = await Promise.all(Array.from({ length: 10 }, () => pages.peer()))
+    await using pages = await openPages({ test: t, relay: null, config: { relay: addr! } })
+    const all = await Promise.all(Array.from({ length: 10 }, () => pages.open()))
     const reserved = new Set<string>()
     for (const _ of all) reserved.add((await relay.next('reservation.open')).peer_id)
     assert.deepEqual(reserved, new Set(all.map(({ peerId }) => peerId)))
@@ -73,13 +73,13 @@ describe('pages on one relay', patient, () => {
 
   test('a page that was frozen while the relay went and came back is reachable again when it wakes', async t => {
     await using relay = await lastingRelay()
-    await using pages = await openPages(t, { relay: relay.addr })
-    const page = await pages.peer()
+    await using pages = await openPages({ test: t, relay: null, config: { relay: relay.addr } })
+    const page = await pages.open()
     await page.next('reservation.open')
     pages.expect(GONE)
     const devtools = await freeze(page)
     await relay.restart()
-    assert.ok(!page.said.some(({ type }) => type === 'reservation.close'), 'it sleeps')
+    assert.deepEqual(await page.said('reservation.close'), [], 'it sleeps')
     await devtools.send('Page.setWebLifecycleState', { state: 'active' })
     assert.equal((await page.next('reservation.close')).status, 'disconnected')
     await reachable(relay, page)
@@ -87,8 +87,8 @@ describe('pages on one relay', patient, () => {
 
   test('a page that was offline meanwhile is reachable again when it is online', async t => {
     await using relay = await lastingRelay()
-    await using pages = await openPages(t, { relay: relay.addr })
-    const page = await pages.peer()
+    await using pages = await openPages({ test: t, relay: null, config: { relay: relay.addr } })
+    const page = await pages.open()
     await page.next('reservation.open')
     pages.expect(GONE)
     await page.page.context().setOffline(true)
@@ -101,8 +101,8 @@ describe('pages on one relay', patient, () => {
 
   test('a page that wakes to a connection that nobody answers gives it up, and has another as soon as somebody does', async t => {
     await using relay = await lastingRelay()
-    await using pages = await openPages(t, { relay: relay.addr })
-    const page = await pages.peer()
+    await using pages = await openPages({ test: t, relay: null, config: { relay: relay.addr } })
+    const page = await pages.open()
     await page.next('reservation.open')
     await relay.running.next('reservation.open')
     const devtools = await freeze(page)

@@ -15,9 +15,9 @@ describe('browser to node daemon', patient, () => {
   test('over a WebSocket: connects, identifies, pings, and messages go both ways', async t => {
     await using daemon = start(['listen', '--json', '-l', WS])
     const { addrs, peer_id: id } = await daemon.next('listen.ready')
-    await using pages = await openPages(t)
-    const page = await pages.peer()
-    await page.call('connect', addrs[0])
+    await using pages = await openPages({ test: t, relay: null })
+    const page = await pages.open()
+    await page.call('connect', addrs[0]!)
     const dialed = await page.next('dial.attempt')
     assert.deepEqual([dialed.ok, dialed.transport, dialed.addr], [true, 'ws', addrs[0]])
     const opened = await page.next('connection.open')
@@ -38,12 +38,12 @@ describe('browser to node daemon', patient, () => {
   })
 
   test('a topic of a node that listens on a WebSocket: what it publishes is in the page, and the other way round', async t => {
-    await using pages = await openPages(t)
-    const page = await pages.peer()
+    await using pages = await openPages({ test: t, relay: null })
+    const page = await pages.open()
     await page.call('subscribe', 'news')
     await using subscriber = start(['pubsub', 'sub', 'news', '--json', '-l', WS])
     const { addrs } = await subscriber.next('listen.ready')
-    await page.call('connect', addrs[0])
+    await page.call('connect', addrs[0]!)
     await subscriber.next('pubsub.join', ({ peer_id }) => peer_id === page.peerId)
     await subscriber.next('pubsub.graft')
     await page.call('publish', 'news', 'from the page')
@@ -57,9 +57,9 @@ describe('browser to node daemon', patient, () => {
 
   test('a Helia daemon, as the document has it: the page connects, and each sees who the other is', async t => {
     await using daemon = await heliaPeer(WS)
-    await using pages = await openPages(t)
-    const page = await pages.peer()
-    await page.call('connect', daemon.addrs[0])
+    await using pages = await openPages({ test: t, relay: null })
+    const page = await pages.open()
+    await page.call('connect', daemon.addrs[0]!)
     const { agent_version } = await page.next('peer.identify', ({ peer_id }) => peer_id === daemon.peerId)
     assert.match(agent_version!, /^helia\/7\./)
     assert.match(await daemon.ask('agent', page.peerId), /^p2pctl\//)
@@ -69,9 +69,9 @@ describe('browser to node daemon', patient, () => {
   test('over webrtc-direct, without a relay: connects, identifies, pings, and messages go both ways', async t => {
     await using daemon = start(['listen', '--json', '-l', '/ip4/127.0.0.1/udp/0/webrtc-direct'])
     const { addrs, peer_id: id } = await daemon.next('listen.ready')
-    await using pages = await openPages(t)
-    const page = await pages.peer()
-    await page.call('connect', addrs[0])
+    await using pages = await openPages({ test: t, relay: null })
+    const page = await pages.open()
+    await page.call('connect', addrs[0]!)
     const dialed = await page.next('dial.attempt')
     assert.deepEqual([dialed.ok, dialed.transport], [true, 'webrtc-direct'])
     const opened = await page.next('connection.open')
@@ -90,8 +90,8 @@ describe('node daemon to browser', patient, () => {
   test('dial --upgrade: relayed first, then direct, and both round trips are shown', async t => {
     await using relay = start(['relay', '--json', '-l', WS])
     const [relayAddr] = (await relay.next('listen.ready')).addrs
-    await using pages = await openPages(t, { relay: relayAddr! })
-    const page = await pages.peer()
+    await using pages = await openPages({ test: t, relay: null, config: { relay: relayAddr! } })
+    const page = await pages.open()
     // "The relay assigns and advertises multi addresses on behalf of the browser nodes"
     const { addr } = await page.next('reservation.open')
     assert.equal(addr, `${relayAddr}/p2p-circuit/p2p/${page.peerId}`)
@@ -114,8 +114,8 @@ describe('node daemon to browser', patient, () => {
   test('ping and send over WebRTC, and through the relay alone', async t => {
     await using relay = start(['relay', '--json', '-l', WS])
     const [relayAddr] = (await relay.next('listen.ready')).addrs
-    await using pages = await openPages(t, { relay: relayAddr! })
-    const page = await pages.peer()
+    await using pages = await openPages({ test: t, relay: null, config: { relay: relayAddr! } })
+    const page = await pages.open()
     await page.next('reservation.open')
     const kinds = { circuit: `${relayAddr}/p2p-circuit`, webrtc: `${relayAddr}/p2p-circuit/webrtc` }
     for (const [transport, addr] of Object.entries(kinds)) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { start } from './helpers/cli.ts'
-import { openOtherPages } from './helpers/page.ts'
+import { openOtherPages } from './helpers/other-page.ts'
 
 const patient = { timeout: 60_000 }
 const WS = ['-l', '/ip4/127.0.0.1/tcp/0/ws']
@@ -34,7 +34,7 @@ describe('the private-to-private example through p2pctl relay', patient, () => {
     await using relay = start(['relay', '--json', ...WS])
     const [relayAddr] = (await relay.next('listen.ready')).addrs
     await using pages = await openOtherPages(t, 'private-to-private')
-    const [a, b] = await Promise.all([pages.open(), pages.open()])
+    const [a, b] = await Promise.all([pages.open('/'), pages.open('/')])
     // "`Browser A` is now connected to the relay server. Copy the multiaddr located after the `Listening on` message."
     await connect(a, relayAddr!)
     const listening = (await output(a, 'Listening on '))[0]!.slice('Listening on '.length)
@@ -45,7 +45,7 @@ describe('the private-to-private example through p2pctl relay', patient, () => {
     await connect(b, listening)
     assert.equal((await relay.next('circuit.open')).dst_peer_id, peer_id)
     // "the browsers are directly connected and the relay plays no further part"
-    pages.expect(/ERR_CONNECTION_REFUSED/)
+    pages.expect(/ERR_CONNECTION_(REFUSED|RESET)/)
     await relay.stop('SIGKILL')
     // "see the echo'd messages": the one who sends gets back what the other one shows, as the README's output has it
     await send(a, 'helloa')

@@ -5,7 +5,7 @@ import { checkWay, type GatherOptions, gather, prepareGathering } from '../gathe
 import { type Gossip, gossipOf } from '../gossip.ts'
 import { openNode } from '../node.ts'
 import { endNode } from '../serve.ts'
-import { checkTopic } from '../topics.ts'
+import { checkTopic } from '../topic.ts'
 
 export interface Options extends GatherOptions {
   /** Only who subscribes to this. */

@@ -10,7 +10,7 @@ import { barrier } from '../protocols/pipe.ts'
 import { linesOf } from '../raw.ts'
 import { safe } from '../safe.ts'
 import { endNode } from '../serve.ts'
-import { checkTopic } from '../topics.ts'
+import { checkTopic } from '../topic.ts'
 
 export interface Options extends GatherOptions {
   topic: string

@@ -5,11 +5,11 @@ import { createQueue } from '../flow.ts'
 import { type GatherOptions, gather, prepareGathering } from '../gathering.ts'
 import { gossipOf } from '../gossip.ts'
 import { openNode } from '../node.ts'
-import { bytesOf, contentOf } from '../payload.ts'
+import { bytesOf } from '../payload.ts'
 import { safe } from '../safe.ts'
 import { endNode, MAX_WAITING } from '../serve.ts'
-import { checkTopic, countRejections, watchTopics } from '../topics.ts'
-import type { GossipsubMessage } from '@libp2p/gossipsub'
+import { checkTopic, receivedEvent } from '../topic.ts'
+import { countRejections, watchTopics } from '../topics.ts'
 
 export interface Options extends GatherOptions {
   topic: string[]
@@ -67,18 +67,6 @@ export default async function* sub(options: Options, signal: AbortSignal): Async
   yield* endNode(node, queue)
   const counts = { messages, dropped: inlet.dropped, rejected: rejected.total }
   yield { type: 'run.summary', ok: true, ...step.value, ...counts }
-}
-
-function receivedEvent({ msg, propagationSource }: GossipsubMessage): Event<'message.received'> {
-  const signed = msg.type === 'signed' ? msg : null
-  return {
-    type: 'message.received',
-    peer_id: signed?.from.toString() ?? null,
-    topic: msg.topic,
-    ...(signed != null && { seq: signed.sequenceNumber.toString() }),
-    received_from: propagationSource.toString(),
-    ...contentOf(msg.data)
-  }
 }
 
 /** Takes messages as long as there is room for them, and counts those that are lost. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { equals } from 'uint8arrays'
 import type { Connection, Stream } from '@libp2p/interface'
 import { Failure } from '../errors.ts'
 import { post, StreamError, type StreamReader, streamReader } from './stream.ts'
@@ -31,7 +32,7 @@ export interface Pinger {
 
 /** One ping on its way. */
 interface Sent {
-  payload: Buffer
+  payload: Uint8Array
   startedAt: number
   sentAt: number
   timeoutMs: number
@@ -111,7 +112,7 @@ export function openPinger(connection: Connection): Pinger {
         const answer = await from.echoes.readExactly(PAYLOAD_BYTES)
         const now = performance.now()
         if (answer == null) return end(from, 'closed')
-        const at = from.unanswered.findIndex(({ payload }) => payload.equals(answer))
+        const at = from.unanswered.findIndex(({ payload }) => equals(payload, answer))
         const [ping] = at < 0 ? [] : from.unanswered.splice(at, 1)
         // more than was asked for is no echo either
         if (ping == null || from.echoes.buffered > from.unanswered.length * PAYLOAD_BYTES) {

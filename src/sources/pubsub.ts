@@ -88,12 +88,12 @@ function farthest(node: Node): Multiaddr | null {
 
 /**
  * What a node needs beside gossipsub, which has to come first among its services, to hear of peers, and to announce
- * itself if it is to be found: every 10 s, and as soon as somebody new can be sent to.
+ * itself if it is to be found: every 10 s, and as soon as somebody new can be sent to or its own addresses change.
  */
 export async function discoveryService(topics: string[], { announce }: { announce: boolean }) {
   const { PubSubPeerDiscovery } = await import('@libp2p/pubsub-peer-discovery')
   return (components: Components): PubSubPeerDiscovery => {
-    const { peerId, addressManager, logger, pubsub: gossip } = components as unknown as Parts
+    const { peerId, addressManager, logger, events, pubsub: gossip } = components as unknown as Parts
     const pubsub = {
       subscribe: (topic: string) => gossip.subscribe(topic),
       unsubscribe: (topic: string) => gossip.unsubscribe(topic),
@@ -115,8 +115,10 @@ export async function discoveryService(topics: string[], { announce }: { announc
     }
     // once a second at most, however many come
     if (announce) gossip.addEventListener('gossipsub:heartbeat', tellNew)
+    // who has its first reservation was announced without any address before
+    if (announce) events.addEventListener('self:peer:update', () => discovery.isStarted() && discovery._broadcast())
     return discovery
   }
 }
 
-type Parts = Omit<PubSubPeerDiscoveryComponents, 'pubsub'> & { pubsub: Gossip }
+type Parts = Omit<PubSubPeerDiscoveryComponents, 'pubsub'> & Pick<Components, 'events'> & { pubsub: Gossip }

@@ -6,7 +6,7 @@ import { createSocket } from 'node:dgram'
 import { isIP } from 'node:net'
 import type { Connection, MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { codeOfErrno } from '../classify.ts'
+import { codeOfErrno } from '../socket-failures.ts'
 import { codes, Failure } from '../errors.ts'
 import { ipOf } from '../reach.ts'
 

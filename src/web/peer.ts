@@ -1,20 +1,23 @@
 /** The peer that a page is: what `p2pctl listen --circuit RELAY --webrtc --pubsub` is in a terminal. */
-import { parseTarget } from '../addr.ts'
-import { connect } from '../connect.ts'
-import { errorEvent, Failure } from '../errors.ts'
+import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
-import { gossipOf, gossipService } from '../gossip.ts'
-import { type Node, openNode } from '../node.ts'
-import { contentOf } from '../payload.ts'
-import { receiveItems, SEND_PROTOCOL, sendHandlerOptions, sendItem } from '../protocols/send.ts'
-import { keep, reserve } from '../reserve.ts'
-import { discoveryService } from '../sources/pubsub.ts'
-import type { Target } from '../targets.ts'
+import { tellOfOtherWays } from '../identified.ts'
+import type { Node } from '../node.ts'
 import { ownAddrs, watch } from '../watch.ts'
 import { listenOverWebrtc } from '../webrtc.ts'
-import { echo } from '@libp2p/echo'
-import { ping } from '@libp2p/ping'
+import { connectionTo } from './connections.ts'
+import { dialTarget, targetOf } from './dialing.ts'
+import { type Discovery, openDiscovery } from './discovery.ts'
+import { errorOf } from './failures.ts'
+import { openGate } from './flood.ts'
+import { openInbox } from './inbox.ts'
+import { openPageNode, takeItems } from './node.ts'
+import { openReachability } from './reachability.ts'
+import { measureRoundTrips } from './round-trips.ts'
+import { askEcho, sendFile, sendText } from './sending.ts'
+import { openTopics } from './topics.ts'
+import { onLeaving, onWaking } from './waking.ts'
 
 export interface PeerOptions {
   /** The multiaddr of the relay to be reachable through. */
@@ -23,100 +26,131 @@ export interface PeerOptions {
   discovery: string[]
   /** Messages are shown that come on these. */
   topics: string[]
+  /** STUN servers for WebRTC; none is asked unasked. */
+  stun?: string[]
 }
 
+/** Nothing here but stop() rejects for what a peer, a relay or a person does: that is said as an `error`. */
 export interface PagePeer {
   readonly node: Node
   readonly peerId: string
-  /** Dials an address; what came of it is said. */
+  /** Resolves once the first try to be reachable through the relay has ended; at once where there is none. */
+  readonly settled: Promise<void>
+  /** Dials an address of any kind. Without a reservation yet, one is asked for where it leads to a relay. */
   connect(addr: string): Promise<void>
   hangUp(peerId: string): Promise<void>
-  /** Over /p2pctl/send/1.0.0; confirmed once it is said to be. */
+  /** Over /p2pctl/send/1.0.0; confirmed once `send.done` is said. */
   send(peerId: string, text: string): Promise<void>
+  /** Over /echo/1.0.0; what comes back is said as a message. */
+  echo(peerId: string, text: string): Promise<void>
+  sendFile(peerId: string, file: File): Promise<void>
+  subscribe(topic: string): Promise<void>
+  unsubscribe(topic: string): Promise<void>
   publish(topic: string, text: string): Promise<void>
+  /** To be reachable through another relay, or through none. */
+  useRelay(addr: string | null): Promise<void>
+  /** Forgets a received file. */
+  discard(path: string): void
+  /** Closes all connections, in order. */
+  stop(): Promise<void>
 }
 
-const DIALING = { timeout: 10_000, identified: true }
+/** Bytes of one file that is received, and of all of them together. */
+const MAX_FILE_BYTES = 100 * 2 ** 20
+const MAX_FILES_BYTES = 512 * 2 ** 20
 
 export async function openPeer(
   options: PeerOptions,
-  say: (event: Said) => void,
-  signal: AbortSignal
+  tell: (event: Said) => void,
+  runSignal: AbortSignal
 ): Promise<PagePeer> {
-  const { relay, discovery } = options
-  const queue = createQueue<Said>()
-  const node = await openNode({
-    security: ['noise'],
-    muxer: ['yamux'],
-    services: {
-      pubsub: gossipService(),
-      ...(discovery.length > 0 && { discovery: await discoveryService(discovery, { announce: true }) }),
-      ping: ping(),
-      echo: echo({ runOnLimitedConnection: true })
-    }
-  })
+  const { relay, discovery, topics, stun = [] } = options
+  const over = new AbortController()
+  const signal = AbortSignal.any([runSignal, over.signal])
+  const node = await openPageNode(discovery, stun)
+  const say = withoutRepeats(tell)
   say({ type: 'run.start', peer_id: node.peerId })
-  const onMessage = async ({ peerId, protocol, bytes }: { peerId: string; protocol: string; bytes: Uint8Array }) =>
-    say({ type: 'message.received', peer_id: peerId, protocol, ...contentOf(bytes) })
-  await node.libp2p.handle(SEND_PROTOCOL, receiveItems({ maxMessageBytes: 1 << 20, onMessage }), sendHandlerOptions)
-  watch(
-    node,
-    queue,
-    signal,
-    () => {},
-    () => {}
-  )
-  await listenOverWebrtc(node)
-  void drain(queue.items(signal))
-  if (relay != null) void drain(stayReachable(targetOf(relay)))
 
-  async function drain(events: AsyncIterable<Said>): Promise<void> {
+  const gate = openGate()
+  const inbox = openInbox({ maxFile: MAX_FILE_BYTES, maxTotal: MAX_FILES_BYTES, say })
+  await takeItems(node, inbox, gate, say, signal)
+  const queue = createQueue<Said>()
+  const nobody = (): void => {}
+  watch(node, queue, signal, nobody, nobody)
+  void sayAll(queue.items(signal))
+  tellOfOtherWays(node, signal)
+  measureRoundTrips(node, say, signal)
+  await listenOverWebrtc(node)
+
+  const topical = openTopics(node, gate, say, signal)
+  const reachable = openReachability(node, say, signal)
+  const met: Discovery | null = discovery.length === 0 ? null : openDiscovery(node, discovery, say, signal)
+  onWaking(() => {
+    met?.woke()
+    reachable.woke()
+  }, signal)
+  // the relay frees its slot, and the other peers see at once that nobody is there
+  onLeaving(() => {
+    for (const connection of node.libp2p.getConnections()) connection.abort(new Error('the page was closed'))
+  }, signal)
+
+  /** What went wrong is said, with whom it was about. */
+  async function attempted(target: string | undefined, work: () => Promise<void>): Promise<void> {
     try {
-      for await (const event of events) say(event)
+      await work()
     } catch (error) {
-      if (signal.aborted) return
-      say(errorEvent(failureOf(error)))
+      if (!signal.aborted) say(errorOf(error, target))
     }
   }
-  async function* stayReachable(target: Target): AsyncGenerator<Said> {
-    const held = yield* reserve(node, target, DIALING, signal)
-    yield { type: 'listen.addrs', addrs: ownAddrs(node) }
-    yield* keep(node, held, DIALING, signal)
+  async function sayAll(events: AsyncIterable<Said>): Promise<void> {
+    for await (const event of events) say(event)
   }
-  const connectionTo = (peerId: string) => {
-    const open = node.libp2p.getConnections().filter(one => one.remotePeer.toString() === peerId)
-    const best = open.find(one => one.limits == null) ?? open[0]
-    if (best == null) throw new Failure('no_addresses', `not connected to ${peerId}`)
-    return best
-  }
-  return {
+  const peer: PagePeer = {
     node,
     peerId: node.peerId,
-    connect: async addr => {
-      await drain(connect(node, targetOf(addr), DIALING, signal))
-    },
-    hangUp: async peerId => {
-      await connectionTo(peerId).close()
-    },
-    send: async (peerId, text) => {
-      const bytes = new TextEncoder().encode(text)
-      const source = (async function* () {
-        yield bytes
-      })()
-      await drain(sendItem(connectionTo(peerId), { kind: 'message', size: bytes.length, source }, signal))
-    },
-    publish: async (topic, text) => {
-      await gossipOf(node).publish(topic, new TextEncoder().encode(text))
+    settled: Promise.resolve(),
+    connect: text =>
+      attempted(text, async () => {
+        const target = targetOf(text, reachable.relay ?? undefined)
+        const connected = await dialTarget(node, target, say, signal)
+        await reachable.adopt(target, connected)
+      }),
+    hangUp: peerId =>
+      attempted(peerId, async () => {
+        connectionTo(node, peerId)
+        const all = node.libp2p.getConnections().filter(one => one.remotePeer.toString() === peerId)
+        await Promise.all(all.map(one => one.close().catch(error => one.abort(error))))
+      }),
+    send: (peerId, text) => attempted(peerId, () => sayAll(sendText(connectionTo(node, peerId), text, signal))),
+    echo: (peerId, text) => attempted(peerId, async () => say(await askEcho(connectionTo(node, peerId), text, signal))),
+    sendFile: (peerId, file) => attempted(peerId, () => sayAll(sendFile(connectionTo(node, peerId), file, signal))),
+    subscribe: topic => attempted(undefined, async () => topical.subscribe(topic)),
+    unsubscribe: topic => attempted(undefined, async () => topical.unsubscribe(topic)),
+    publish: (topic, text) => attempted(topic, async () => say(await topical.publish(topic, text))),
+    useRelay: addr =>
+      attempted(addr ?? undefined, async () => {
+        const target = addr == null ? null : targetOf(addr)
+        await reachable.use(target)
+        if (target == null) say({ type: 'listen.addrs', addrs: ownAddrs(node) })
+      }),
+    discard: path => inbox.discard(path),
+    stop: async () => {
+      over.abort(new Failure('internal', 'the peer was stopped'))
+      await node[Symbol.asyncDispose]()
     }
   }
+  for (const topic of topics) await peer.subscribe(topic)
+  return { ...peer, settled: relay == null ? Promise.resolve() : peer.useRelay(relay) }
 }
 
-function targetOf(text: string): Target {
-  const { addr, peerId } = parseTarget(text)
-  if (addr == null) throw new Failure('no_addresses', `${text} says who, and not where`)
-  return { text, addr, peerId } as unknown as Target
-}
-
-function failureOf(error: unknown): Failure {
-  return error instanceof Failure ? error : new Failure('internal', String(error), { cause: error })
+/** The addresses are said by who changes them, and by who watches them. */
+function withoutRepeats(tell: (event: Said) => void): (event: Said) => void {
+  let addrs = ''
+  return event => {
+    if (event.type === 'listen.addrs') {
+      if (event.addrs.join() === addrs) return
+      addrs = event.addrs.join()
+    }
+    tell(event)
+  }
 }

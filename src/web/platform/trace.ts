@@ -1,6 +1,8 @@
 /** In the place of src/trace.ts: what a page can see of a dial. It sees no sockets. */
 import type { ConnectionEncrypter, SecureConnectionOptions } from '@libp2p/interface'
+import { transportOf } from '../../addr.ts'
 import type { Trace } from '../../trace.ts'
+import { rtcFate } from './rtc.ts'
 
 export type { Trace } from '../../trace.ts'
 
@@ -15,7 +17,23 @@ export async function traceDial<T>(trace: Trace, dial: (onProgress: OnProgress) 
     if (event.type === 'upgrader:encrypt-outbound-connection') trace.connectedAt = performance.now()
   }
   traces.set(onProgress, trace)
-  return await dial(onProgress)
+  try {
+    const connection = await dial(onProgress)
+    // data channels are the streams: there is no muxer to agree on
+    if (seeDirect(trace)) Object.assign(trace, { securedAt: performance.now(), earlyMuxer: true })
+    return connection
+  } catch (error) {
+    seeDirect(trace)
+    throw error
+  }
+}
+
+/** The handshake of webrtc-direct is its own business, and no progress is told of it (@libp2p/webrtc 6.0). */
+function seeDirect(trace: Trace): boolean {
+  if (trace.addr == null || transportOf(trace.addr) !== 'webrtc-direct') return false
+  const told = rtcFate(trace.addr, trace.startedAt)
+  if (told?.fate === 'open') trace.connectedAt = told.at
+  return told?.fate === 'open'
 }
 
 export function newTrace(fingerprint: string | null): Trace {

@@ -1,4 +1,6 @@
 /** In the place of src/transports.ts: the transports of a browser. */
+// first: it patches what the next ones take
+import './rtc.ts'
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { webRTC, webRTCDirect } from '@libp2p/webrtc'
 import { webSockets } from '@libp2p/websockets'
@@ -25,10 +27,18 @@ export function transportFor(kind: string | null): TransportName | null {
   return kind != null && kind in makers ? (kind as TransportName) : null
 }
 
+const reasons: Record<string, string> = {
+  tcp: 'a page cannot open TCP connections',
+  'quic-v1': 'a page cannot speak plain QUIC',
+  unix: 'a page cannot open the sockets of its machine',
+  memory: 'a /memory address is for one process alone',
+  webtransport: 'this page does not speak WebTransport'
+}
+
 export function whyNoTransport(kind: string | null): { says: string; hint?: string } {
   return {
-    says: `a browser has no transport for ${kind ?? 'this kind of address'}`,
-    hint: 'give a /ws, /wss, /webrtc-direct, /p2p-circuit or /webrtc address'
+    says: `${reasons[kind ?? ''] ?? 'a page has no transport for it'}`,
+    hint: 'from a page, dial an address with /ws, /tls/ws, /webrtc-direct, /p2p-circuit or /webrtc'
   }
 }
 

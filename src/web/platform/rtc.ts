@@ -1,0 +1,69 @@
+/** What the WebRTC of libp2p needs beside that of the browser. Imported before it is: it patches the browser's class. */
+import type { Multiaddr } from '@multiformats/multiaddr'
+
+/**
+ * - open: the channel for the handshake is there
+ * - ice: nobody answered there
+ * - dtls: whoever answered has another certificate
+ */
+type Fate = 'open' | 'ice' | 'dtls'
+
+interface Told {
+  at: number
+  /** What the other side was expected to be: for webrtc-direct, made of its address. */
+  sdp: string
+  fate: Fate
+}
+
+const told: Told[] = []
+/** Each is asked for as soon as its dial has ended. */
+const MOST_TOLD = 64
+
+const { createDataChannel } = RTCPeerConnection.prototype
+
+RTCPeerConnection.prototype.createDataChannel = function (label, options) {
+  const channel = createDataChannel.call(this, label, options)
+  if (label === 'init') tellLate(channel)
+  if (options?.negotiated === true && options.id === 0) failEarly(this, channel)
+  return channel
+}
+
+/**
+ * The answering side of /webrtc closes the channel `init` as soon as it comes. Where that is before the dialing side
+ * looks at it, libp2p waits for an `open`, or a `close`, that has been, until the time is over, and the other side
+ * thinks meanwhile that it is connected (@libp2p/webrtc 6.0). MEASURED
+ */
+function tellLate(channel: RTCDataChannel): void {
+  const past = new Set<string>()
+  for (const type of ['open', 'close']) channel.addEventListener(type, () => past.add(type))
+  const { addEventListener } = channel
+  channel.addEventListener = (type: string, listener: EventListener, ...rest: unknown[]) => {
+    Reflect.apply(addEventListener, channel, [type, listener, ...rest])
+    if (past.has(type)) queueMicrotask(() => listener.call(channel, new Event(type)))
+  }
+}
+
+/**
+ * A dial of webrtc-direct waits for its channel to open until the time is over, also where the connection has failed
+ * (@libp2p/webrtc 6.0). So the channel says it, and the reason is kept: a failure after ICE has found its way is a
+ * certificate that is not the one of the certhash.
+ */
+function failEarly(connection: RTCPeerConnection, channel: RTCDataChannel): void {
+  const note = (fate: Fate): void => {
+    told.push({ at: performance.now(), sdp: connection.remoteDescription?.sdp ?? '', fate })
+    if (told.length > MOST_TOLD) told.shift()
+  }
+  channel.addEventListener('open', () => note('open'))
+  connection.addEventListener('connectionstatechange', () => {
+    if (connection.connectionState !== 'failed' || channel.readyState !== 'connecting') return
+    note(['connected', 'completed'].includes(connection.iceConnectionState) ? 'dtls' : 'ice')
+    channel.dispatchEvent(new Event('error'))
+  })
+}
+
+/** How far a dial of a webrtc-direct address came that began at that time of `performance.now()`, and when. */
+export function rtcFate(addr: Multiaddr, since: number): { fate: Fate; at: number } | null {
+  const [host, port] = addr.getComponents()
+  const place = ` ${host?.value} ${port?.value} `
+  return told.findLast(({ at, sdp }) => at >= since && sdp.includes(place)) ?? null
+}

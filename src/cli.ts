@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import { addrCommands } from './cli/addr.ts'
+import { declareBrowser } from './cli/browser.ts'
 import { commandFirst, lacksCommand, refuse, runs } from './cli/calls.ts'
 import { dhtCommands } from './cli/dht.ts'
 import { declareDial } from './cli/dial.ts'
@@ -197,6 +198,8 @@ function table(): Command {
   )
 
   add('relay', 'run a circuit relay v2 server; relay check and relay reserve look at those of others', relayCommand)
+
+  add('browser', 'make any browser a peer: serves a page, and a relay for it', declareBrowser)
 
   add('peers', 'show the peers that a node sees, and where it knows each from', peersCommand)
 

@@ -260,3 +260,14 @@ export const finding = {
   'relay_status?': 'string',
   'rtt_ms?': 'number'
 } as const
+
+/** Of whatever listens; the last three are of the page that `browser` serves. */
+export const ready = {
+  pid: 'integer',
+  peer_id: 'string',
+  addrs: 'string[]',
+  'psk_fingerprint?': 'string',
+  'url?': 'string',
+  'urls?': 'string[]',
+  'relay?': 'string'
+} as const

@@ -20,6 +20,7 @@ import {
   pong,
   punchResult,
   punchStep,
+  ready,
   reservation,
   rtt,
   sides,
@@ -85,8 +86,12 @@ export const events = {
     }
   ],
   'listen.ready': [
-    'every requested address listens; the ready file holds the same fields',
-    { pid: 'integer', peer_id: 'string', addrs: 'string[]', 'psk_fingerprint?': 'string' }
+    'every requested address listens; the ready file holds the same fields; of browser, where the page is, at its host and at every other address, and the relay that pages at the first are given',
+    ready
+  ],
+  'page.open': [
+    'the page was handed to the default browser by this program, or why it was not',
+    { url: 'string', ok: 'boolean', program: 'string|null', message: 'string|null' }
   ],
   'listen.addrs': ['the addresses that peers can dial have changed', { addrs: 'string[]' }],
   'connection.open': [

@@ -2,7 +2,7 @@ import { rename, rm, writeFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { parseAddr, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
-import type { Said } from './events.ts'
+import type { Event, Said } from './events.ts'
 import { wordsFor } from './files.ts'
 import { orAbort, type Queue } from './flow.ts'
 import { listenOn, type Node } from './node.ts'
@@ -37,6 +37,8 @@ export interface ServeHooks {
   onIdentify?: OnIdentify
   /** It is not ready before this, though peers may come. */
   prepared?: Promise<unknown>
+  /** What else `listen.ready` says. */
+  ready?: Pick<Event<'listen.ready'>, 'url' | 'urls' | 'relay'>
 }
 
 /** How many events may wait for a slow reader of stdout before nobody is let in any more. */
@@ -108,7 +110,7 @@ export async function* serve(
   queue: Queue<Said>,
   options: ServeOptions,
   signal: AbortSignal,
-  { onIdentify = () => {}, prepared = READY }: ServeHooks = {}
+  { onIdentify = () => {}, prepared = READY, ready: more }: ServeHooks = {}
 ): AsyncGenerator<Said, number> {
   const end = new AbortController()
   const until = AbortSignal.any([signal, end.signal])
@@ -128,7 +130,8 @@ export async function* serve(
         pid: process.pid,
         peer_id: peerId,
         addrs: ownAddrs(node),
-        ...(fingerprint != null && { psk_fingerprint: fingerprint })
+        ...(fingerprint != null && { psk_fingerprint: fingerprint }),
+        ...more
       }
       if (options.readyFile != null) await writeReadyFile(options.readyFile, ready)
       yield ready

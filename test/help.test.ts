@@ -21,6 +21,7 @@ const commands = [
   'send',
   'listen',
   'relay',
+  'browser',
   'peers',
   'dht',
   'pubsub',
@@ -51,7 +52,7 @@ test('p2pctl alone says in short what there is, on stderr, and that this was no 
   const { code, stdout, stderr } = await run([])
   assert.equal(code, 2)
   assert.equal(stdout, '')
-  assert.ok(stderr.split('\n').length < 20)
+  assert.ok(stderr.split('\n').length < 22)
   for (const command of commands) assert.match(stderr, new RegExp(`^  ${command} `, 'm'))
   assert.match(stderr, /p2pctl demo/)
 })
@@ -148,11 +149,11 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     for (const name of ['inbox', 'photos']) mkdirSync(join(folder, name))
     for (const name of ['report.pdf', 'photos/cat.jpg']) writeFileSync(join(folder, name), name)
     peer = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--recv', join(folder, 'inbox')])
-    relay = start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
+    relay = start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws', '--json'])
     subscriber = start(['pubsub', 'sub', 'news', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
     const [topicAddr = ''] = (await subscriber.next('listen.ready')).addrs
     const [peerAddr = ''] = (await peer.next('listen.ready')).addrs
-    const [relayAddr = ''] = (await relay.next('listen.ready')).addrs
+    const [relayAddr = '', relayWs = ''] = (await relay.next('listen.ready')).addrs
     dns = await startDns({ '_dnsaddr.bootstrap.libp2p.io': { TXT: [`dnsaddr=${peerAddr}`] } })
     writeFileSync(join(folder, 'bootnodes.txt'), `${peerAddr}\n${topicAddr}\n`)
     mkdirSync(join(folder, 'bin'))
@@ -177,9 +178,10 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     pasted = line =>
       (line.includes('p2pctl dht') ? ofDht(line) : line)
         .replace('/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...', relayAddr)
+        .replace('/ip4/127.0.0.1/tcp/4002/ws/p2p/12D3KooW...', relayWs)
         .replace('-l /ip4/127.0.0.1/tcp/4001', '-l /ip4/127.0.0.1/tcp/0')
         .replace('/ip4/127.0.0.1/tcp/4001', line.includes('pubsub') ? topicAddr : peerAddr)
-        .replace(/(--tcp|--ws) \d+/g, '$1 0')
+        .replace(/(--tcp|--ws|--port) \d+/g, '$1 0')
         .replace('--for 60s', '--for 250ms')
   })
   after(async () => {
@@ -200,6 +202,8 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
       for (const example of examples) {
         // it would be multicast on the network of this machine: test/mdns.test.ts does it in one of its own
         if (example.includes('--mdns')) continue
+        // a window on this machine: test/browser.test.ts does it with an opener of its own
+        if (example.includes('--open')) continue
         const line = pasted(example).replace(/(key (?:show|convert)) id.key/, '$1 shown.key')
         const { code, stdout, stderr } = await shell(
           line,
@@ -262,7 +266,15 @@ test('help, version and usage errors load nothing of libp2p, and nothing loads a
       name
     )
   }
-  for (const argv of [['--help'], ['ping', '--help'], ['help', 'errors'], ['-V'], ['version'], ['schema']]) {
+  for (const argv of [
+    ['--help'],
+    ['ping', '--help'],
+    ['browser', '--help'],
+    ['help', 'errors'],
+    ['-V'],
+    ['version'],
+    ['schema']
+  ]) {
     assert.deepEqual(await loaded(argv, 0), [], argv.join(' '))
   }
   const wrong = [
@@ -272,7 +284,9 @@ test('help, version and usage errors load nothing of libp2p, and nothing loads a
     ['ping', '-c', '0', 'x'],
     ['help', 'bogus'],
     ['schema', 'nope'],
-    ['dial', 'x']
+    ['dial', 'x'],
+    ['browser', '--host', 'x'],
+    ['browser', '--relay', '/ip4/127.0.0.1/tcp/1']
   ]
   for (const argv of wrong) {
     assert.deepEqual(await loaded(argv, 2), [], argv.join(' '))

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { cleanEnv, root } from './helpers/cli.ts'
 import { parseEvent } from './helpers/schema.ts'
@@ -56,9 +57,19 @@ before(async () => {
   assert.equal(install.code, 0, install.stderr)
 })
 
+const PAGE = ['index.html', 'style.css', 'app.js'].map(name => `dist/web/${name}`)
+
 test('the package has what a person needs, and no sources, tests or maps', () => {
   const paths = packed.files.map(({ path }) => path)
-  for (const path of ['package.json', 'bin/p2pctl.js', 'dist/cli.js', 'dist/LICENSES.txt', 'LICENSE', 'README.md']) {
+  for (const path of [
+    'package.json',
+    'bin/p2pctl.js',
+    'dist/cli.js',
+    'dist/LICENSES.txt',
+    'LICENSE',
+    'README.md',
+    ...PAGE
+  ]) {
     assert.ok(paths.includes(path), `${path} is missing`)
   }
   for (const path of paths)
@@ -112,6 +123,29 @@ async function demo(node?: string): Promise<void> {
 test('the installed p2pctl runs, and its demo does the main job', async () => {
   assert.deepEqual(await p2pctl(['--version']), { code: 0, stdout: `${manifest.version}\n`, stderr: '' })
   await demo()
+})
+
+test('the installed p2pctl serves the page that is in the package, wherever it is started', async () => {
+  const child = spawn(join(home, 'node_modules/.bin/p2pctl'), ['browser', '--json', '--for', '60s'], {
+    cwd: tmpdir(),
+    env: cleanEnv({ PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}` }),
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  try {
+    let ready: ReturnType<typeof parseEvent> | undefined
+    for await (const line of createInterface({ input: child.stdout })) {
+      ready = parseEvent(line)
+      if (ready.type === 'listen.ready') break
+    }
+    assert.ok(ready?.type === 'listen.ready')
+    for (const path of PAGE) {
+      const answer = await fetch(new URL(path.replace('dist/web/', ''), ready.url))
+      assert.equal(answer.status, 200, path)
+      assert.deepEqual(Buffer.from(await answer.arrayBuffer()), readFileSync(join(installed, path)))
+    }
+  } finally {
+    child.kill()
+  }
 })
 
 /** A Node from the registry, kept between runs; or the reason why there is none. */

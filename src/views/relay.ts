@@ -2,10 +2,17 @@ import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
 import { bytes, clock, duration, shortId } from './format.ts'
 import { serveView } from './serve.ts'
-import { type Pen, viewOf } from './screen.ts'
+import { type Handlers, type Pen, type Screen, viewOf } from './screen.ts'
 import { topicNotes } from './topics.ts'
 
-export default viewOf(screen => {
+export default viewOf(screen => ({
+  ...serveView(screen, 'relaying'),
+  ...topicNotes(screen.out, { ...screen, quiet: !screen.verbose }),
+  ...relayNotes(screen)
+}))
+
+/** Who reserves and who talks, a line each, with a table of it below everything else on a terminal. */
+export function relayNotes(screen: Screen): Handlers {
   const { out, quiet } = screen
   const { chalk, live } = out
   const line = (at: Date, text: string): void => {
@@ -20,8 +27,6 @@ export default viewOf(screen => {
   const redraw = (): void => screen.footer?.(quiet ? [] : table.lines(out))
   const counts = (): string => chalk.dim(`(${reservations} reserved, ${circuits} open)`)
   return {
-    ...serveView(screen, 'relaying'),
-    ...topicNotes(out, { ...screen, quiet: !screen.verbose }),
     'reservation.open': ({ peer_id, expires }, at) => {
       reservations++
       table.reserve(peer_id, expires)
@@ -61,7 +66,7 @@ export default viewOf(screen => {
     },
     'circuit.refused': (event, at) => line(at, `${chalk.yellow('refused')}   ${pair(event)}  ${safe(event.status)}`)
   }
-})
+}
 
 interface Row {
   expires: string | null

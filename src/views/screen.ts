@@ -35,6 +35,9 @@ export interface Draw {
   status?: (() => string | null) | undefined
 }
 
+/** What is drawn of each event type; nothing of those that are not in it. */
+export type Handlers = { [T in EventType]?: (event: Event<T>, at: Date) => void }
+
 export interface PenOptions {
   color: 'auto' | 'always' | 'never'
   env: NodeJS.ProcessEnv
@@ -101,11 +104,7 @@ export function createStatus(stream: NodeJS.WriteStream, options: PenOptions): S
 }
 
 /** A view from a table: one function for each event type that it draws. */
-export function viewOf(
-  table: (screen: Screen) => {
-    [T in EventType]?: (event: Event<T>, at: Date) => void
-  } & Pick<Draw, 'status'>
-): View {
+export function viewOf(table: (screen: Screen) => Handlers & Pick<Draw, 'status'>): View {
   return screen => {
     const { status, ...handlers } = table(screen)
     const drawers = handlers as Partial<Record<EventType, (event: Event, at: Date) => void>>

@@ -1,10 +1,8 @@
 import { multiaddr } from '@multiformats/multiaddr'
-import type { Event, EventType } from '../events.ts'
+import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
 import { bytes, clock, duration, shortId } from './format.ts'
-import type { Screen } from './screen.ts'
-
-type Handlers = { [T in EventType]?: (event: Event<T>, at: Date) => void }
+import type { Handlers, Screen } from './screen.ts'
 
 /** What every command that listens shows: its addresses, then who comes and goes. */
 export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handlers {

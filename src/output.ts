@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { lineOf } from './envelope.ts'
 import { CONTRACT, type Event, type Start } from './events.ts'
 import type { CommonOptions } from './run.ts'
 import { jsonLine } from './safe.ts'
@@ -92,9 +93,8 @@ interface Drawn {
 type Sayer = (event: Event) => Promise<void>
 
 function jsonSayer(cmd: string, write: (text: string) => Promise<void>): Sayer {
-  return async ({ type, target, ...fields }) => {
-    const head = { v: 1, type, time: new Date().toISOString(), t_ms: performance.now(), cmd, target: target ?? null }
-    await write(`${jsonLine(rounded({ ...head, ...fields }))}\n`)
+  return async event => {
+    await write(`${jsonLine(lineOf(cmd, event))}\n`)
   }
 }
 
@@ -185,12 +185,4 @@ async function errorView(options: CommonOptions): Promise<(event: Event) => void
     if (event.type !== 'error') return
     for (const line of errorLines(event, tried, pen)) pen.line(line)
   }
-}
-
-/** A thousandth of a millisecond is what the clock can tell. */
-function rounded(value: unknown): unknown {
-  if (typeof value === 'number') return Math.round(value * 1000) / 1000
-  if (Array.isArray(value)) return value.map(rounded)
-  if (value === null || typeof value !== 'object') return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, rounded(inner)]))
 }

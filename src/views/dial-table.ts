@@ -3,6 +3,7 @@ import type { Event, Phases } from '../events.ts'
 import { safe } from '../safe.ts'
 import { bareAddr, duration, pad, shortIds } from './format.ts'
 import type { Pen } from './screen.ts'
+import { madeOf, resultOf } from './words.ts'
 
 type Attempt = Event<'dial.attempt'>
 
@@ -69,18 +70,9 @@ function columnsOf(attempts: Attempt[], live: boolean): Column[] {
     { head: 'TOTAL', cell: ({ total_ms, skipped }) => (skipped == null ? ms(total_ms) : '-'), right: true },
     {
       head: 'OVER',
-      cell: ({ security, muxer, limited }) =>
-        safe([security, muxer, limited ? 'limited' : null].filter(part => part != null).join(' ')) || '-'
+      cell: attempt => madeOf(attempt) || '-'
     }
   ]
-}
-
-/** `ok`, or the failing phase with its code. */
-function resultOf({ ok, skipped, stale, error }: Attempt): string {
-  if (ok) return 'ok'
-  if (skipped != null) return 'skipped'
-  const what = stale ? `stale: ${error?.code}` : (error?.code ?? 'failed')
-  return error?.phase == null ? what : `${what} (${error.phase})`
 }
 
 const scopes = ['public', 'private', 'circuit', undefined]

@@ -1,11 +1,12 @@
 import { scopeOf } from '../addr.ts'
 import { multiaddr } from '@multiformats/multiaddr'
-import type { Event, Phases } from '../events.ts'
+import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
 import { inOrder, tableOf, targetLine } from './dial-table.ts'
-import { bar, bareAddr, bytes, duration, fit, plural, roundDuration, shortId, shortIds } from './format.ts'
+import { bar, bareAddr, duration, fit, plural, shortId, shortIds } from './format.ts'
 import { punchView } from './punch.ts'
 import { type Screen, viewOf } from './screen.ts'
+import { phaseTimes, totalNotes, upgradeWords } from './words.ts'
 
 /** https://github.com/libp2p/specs/blob/master/webrtc/webrtc.md */
 const SIGNALLING = '/webrtc-signaling/0.0.1'
@@ -59,7 +60,7 @@ export default viewOf(screen => {
     'connection.upgrade': event => {
       upgraded = true
       // that of a punch is in its result
-      if (!quiet && event.by === 'webrtc') out.line(upgradeLine(event))
+      if (!quiet && event.by === 'webrtc') out.line(upgradeWords(event).join('   '))
     },
     ...punchView(screen),
     'connection.close': ({ by, reason, duration_ms }) => {
@@ -85,16 +86,6 @@ export default viewOf(screen => {
   }
 })
 
-const rows = [
-  ['resolve', 'resolve_ms'],
-  ['relay', 'relay_ms'],
-  ['signal', 'signal_ms'],
-  ['connect', 'connect_ms'],
-  ['security', 'security_ms'],
-  ['muxer', 'muxer_ms'],
-  ['identify', 'identify_ms']
-] as const satisfies [string, keyof Phases][]
-
 /** Where the bars of the waterfall begin. */
 const BAR_AT = 22
 
@@ -109,53 +100,12 @@ export function connectedLines(event: Event<'dial.attempt'>, { out, quiet }: Scr
   if (quiet) return lines
   const width = Math.min(columns - BAR_AT - 10, 60)
   const scale = width / event.total_ms
-  const notes: Partial<Record<string, string | null>> = { security: event.security, muxer: event.muxer }
-  let passed = 0
-  for (const [name, key] of rows) {
-    const ms = event.phases[key]
-    if (ms == null) continue
-    const note = notes[name] == null ? '' : `   ${safe(notes[name])}`
-    const drawn = `${' '.repeat(Math.floor(passed * scale))}${chalk.cyan(bar(ms * scale))}`
-    lines.push(`  ${name.padEnd(8)} ${duration(ms).padStart(9)}  ${drawn}${note}`)
-    passed += ms
+  for (const { name, ms, fromMs, note } of phaseTimes(event)) {
+    const drawn = `${' '.repeat(Math.floor(fromMs * scale))}${chalk.cyan(bar(ms * scale))}`
+    lines.push(`  ${name.padEnd(8)} ${duration(ms).padStart(9)}  ${drawn}${note == null ? '' : `   ${note}`}`)
   }
-  // what is a part of another phase has no line of its own
-  const within = (['security', 'muxer'] as const).map(name =>
-    event.phases[`${name}_ms`] == null && event[name] != null ? `   ${name} ${safe(event[name])}` : ''
-  )
-  lines.push(
-    `  ${'total'.padEnd(8)} ${duration(event.total_ms).padStart(9)}${within.join('')}${event.limited ? `   ${limitsLine(event)}` : ''}`
-  )
+  lines.push([`  ${'total'.padEnd(8)} ${duration(event.total_ms).padStart(9)}`, ...totalNotes(event)].join('   '))
   return lines
-}
-
-/** `limited: 2 min, 128 KiB each way` */
-function limitsLine({ limit_s, limit_bytes }: Event<'dial.attempt'>): string {
-  // the relay of js-libp2p writes milliseconds where the specification says seconds (@libp2p/circuit-relay-v2 4.2)
-  const inMs = limit_s != null && limit_s >= 60_000 && limit_s % 1000 === 0
-  const time = limit_s == null ? null : roundDuration(limit_s * (inMs ? 1 : 1000))
-  const size = limit_bytes == null ? null : `${bytes(limit_bytes)} each way`
-  const limits = [time, size].filter(part => part != null).join(', ')
-  if (limits === '') return 'limited by the relay'
-  return `limited: ${limits}${inMs ? ` (it says ${limit_s} seconds, and seems to mean milliseconds)` : ''}`
-}
-
-const ways = { webrtc: 'WebRTC', dcutr: 'a hole punch' }
-
-/** Both times, and where they were measured both round trips. */
-function upgradeLine({
-  by,
-  relayed_ms,
-  direct_ms,
-  relayed_rtt_ms,
-  direct_rtt_ms
-}: Event<'connection.upgrade'>): string {
-  const relayed = relayed_ms == null ? '' : `relayed after ${duration(relayed_ms)}, `
-  const rtts =
-    relayed_rtt_ms == null || direct_rtt_ms == null
-      ? ''
-      : `   round trip ${duration(relayed_rtt_ms)} relayed, ${duration(direct_rtt_ms)} direct`
-  return `direct by ${ways[by]}   ${relayed}direct ${duration(direct_ms)} later${rtts}`
 }
 
 export function identifyLines(event: Event<'peer.identify'>, { out, verbose, quiet }: Screen): string[] {

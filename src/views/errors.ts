@@ -1,7 +1,7 @@
 import type { Event } from '../events.ts'
-import { duration, pad, shortIds } from './format.ts'
+import { pad, shortIds } from './format.ts'
 import type { Pen } from './screen.ts'
-import { safe } from '../safe.ts'
+import { errorFacts } from './words.ts'
 
 /**
  * An error as a person reads it, on stderr. The first line can be grepped; then the facts, what to try, and the code.
@@ -11,16 +11,14 @@ export function errorLines(event: Event<'error'>, tried: Event<'dial.attempt'>[]
   const { chalk, live } = pen
   const label = (name: string): string => chalk.dim(`  ${name.padEnd(7)}`)
   const lines = [`${chalk.red('p2pctl:')} ${shortIds(event.message, live)}`]
-  if (event.expected != null) lines.push(`${label('wanted')}${safe(event.expected)}`)
-  if (event.actual != null) lines.push(`${label('got')}${safe(event.actual)}`)
-  if (tried.some(({ error }) => error != null && error.code !== 'peer_id_mismatch') || tried.length > 1) {
-    const width = Math.max(...tried.map(({ addr }) => safe(addr).length))
-    for (const [index, { addr, error, total_ms }] of tried.entries()) {
-      const outcome = error == null ? 'connected' : `${shortIds(error.message, live)} after ${duration(total_ms)}`
-      lines.push(`${index === 0 ? label('tried') : label('')}${pad(safe(addr), width)}   ${outcome}`)
+  for (const [name, texts] of errorFacts(event, tried, live)) {
+    const width = Math.max(...texts.map(([first = '']) => first.length))
+    for (const [index, [first = '', second]] of texts.entries()) {
+      const text = second == null ? first : `${pad(first, width)}   ${second}`
+      lines.push(`${label(index === 0 ? name : '')}${text}`)
     }
   }
-  if (event.hint != null) lines.push(`${label('try')}${event.hint}`)
-  lines.push(`${label('code')}${event.code}   ${chalk.dim('(p2pctl help errors)')}`)
+  // where all of them are told
+  lines.push(`${lines.pop()}   ${chalk.dim('(p2pctl help errors)')}`)
   return lines
 }

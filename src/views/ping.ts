@@ -4,6 +4,7 @@ import { bareAddr, duration, fit, roundDuration, shortId, shortIds, sparkline } 
 import { tableLines } from './ping-table.ts'
 import { chartLines, histogramLines, type Point } from './plots.ts'
 import { type Screen, viewOf } from './screen.ts'
+import { noReplyWords } from './words.ts'
 
 /** What is kept of one target for its summary. */
 interface Target {
@@ -76,7 +77,7 @@ export default viewOf(screen => {
     },
     'ping.timeout': event => {
       add(event, null)
-      say(event, out.chalk.yellow(`no reply within ${roundDuration(event.after_ms)}`))
+      say(event, out.chalk.yellow(noReplyWords(event)))
     },
     'ping.late': event => say(event, out.chalk.yellow(`late, time=${event.rtt_ms.toFixed(3)} ms`)),
     'ping.fail': event => {

@@ -2,8 +2,9 @@ import { safe } from '../safe.ts'
 import { clock, shortId } from './format.ts'
 import { heldView } from './reserve.ts'
 import { viewOf } from './screen.ts'
-import { bestAddr, serveView } from './serve.ts'
+import { serveView } from './serve.ts'
 import { topicNotes } from './topics.ts'
+import { bestAddr, contentWords } from './words.ts'
 
 /** Messages are the result, on stdout; who comes and goes are notes, on stderr. */
 export default viewOf(screen => {
@@ -29,12 +30,10 @@ export default viewOf(screen => {
     },
     'message.received': (event, at) => {
       if (options?.raw === true) return
-      const { peer_id, topic = '', text, base64 = '', seq, received_from: via } = event
-      const what =
-        text == null ? `${event.bytes} bytes, not text: ${safe(base64, 120)}` : safe(text.replace(/\n$/, ''), 4096)
+      const { peer_id, topic = '', seq, received_from: via } = event
       const who = peer_id == null ? 'unsigned' : shortId(peer_id, out.live)
       const on = topics.length > 1 ? `${out.chalk.cyan(safe(topic, 64))}  ` : ''
-      out.line(`${out.chalk.dim(clock(at))} ${on}${who}: ${what}`)
+      out.line(`${out.chalk.dim(clock(at))} ${on}${who}: ${contentWords(event)}`)
       if (!verbose) return
       const passed = via == null || via === peer_id ? '' : `, passed on by ${shortId(via, out.live)}`
       out.line(out.chalk.dim(`  ${event.bytes} bytes${seq == null ? '' : `, sequence ${seq}`}${passed}`))

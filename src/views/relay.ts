@@ -4,6 +4,7 @@ import { bytes, clock, duration, shortId } from './format.ts'
 import { serveView } from './serve.ts'
 import { type Handlers, type Pen, type Screen, viewOf } from './screen.ts'
 import { topicNotes } from './topics.ts'
+import { untilWords } from './words.ts'
 
 export default viewOf(screen => ({
   ...serveView(screen, 'relaying'),
@@ -18,7 +19,6 @@ export function relayNotes(screen: Screen): Handlers {
   const line = (at: Date, text: string): void => {
     if (!quiet) out.line(`${chalk.dim(clock(at))} ${text}`)
   }
-  const until = (expires: string | null): string => (expires == null ? '' : ` until ${clock(new Date(expires))}`)
   const pair = (event: { src_peer_id: string; dst_peer_id: string }): string =>
     `${shortId(event.src_peer_id, live)} to ${shortId(event.dst_peer_id, live)}`
   let reservations = 0
@@ -30,12 +30,12 @@ export function relayNotes(screen: Screen): Handlers {
     'reservation.open': ({ peer_id, expires }, at) => {
       reservations++
       table.reserve(peer_id, expires)
-      line(at, `${chalk.green('reserved')}  ${shortId(peer_id, live)}${until(expires)}  ${counts()}`)
+      line(at, `${chalk.green('reserved')}  ${shortId(peer_id, live)}${untilWords(expires)}  ${counts()}`)
       redraw()
     },
     'reservation.refresh': ({ peer_id, expires }, at) => {
       table.reserve(peer_id, expires)
-      line(at, `refreshed ${shortId(peer_id, live)}${until(expires)}`)
+      line(at, `refreshed ${shortId(peer_id, live)}${untilWords(expires)}`)
       redraw()
     },
     'reservation.close': ({ peer_id, status }, at) => {

@@ -1,6 +1,7 @@
 import { safe } from '../safe.ts'
 import { bar, bytes, plural, roundDuration } from './format.ts'
 import { viewOf } from './screen.ts'
+import { sentWords } from './words.ts'
 
 export default viewOf(({ out, err, status, quiet, verbose }) => {
   let startedAt = 0
@@ -25,16 +26,12 @@ export default viewOf(({ out, err, status, quiet, verbose }) => {
         `${what}${bar(share * 24).padEnd(24)}  ${Math.floor(share * 100)}%  ${bytes(count)}/${bytes(total)}  ${speed}${left}`
       )
     },
-    'send.done': ({ name, bytes: count, sha256, resumed_bytes: resumed }) => {
+    'send.done': event => {
       status(null)
-      sent += count
-      const time = roundDuration(performance.now() - startedAt)
-      startedAt = performance.now()
-      if (quiet) return
-      const size = `${name == null ? '' : `${safe(name, 1024)}, `}${bytes(count)}`
-      const hash = `sha256 ${sha256.slice(0, 12)}…, confirmed by the receiver`
-      const before = resumed == null ? '' : `, ${bytes(resumed)} of it before`
-      out.line(resumed === count ? `there already: ${size}, ${hash}` : `sent ${size} in ${time}${before}, ${hash}`)
+      sent += event.bytes
+      const now = performance.now()
+      if (!quiet) out.line(sentWords(event, now - startedAt))
+      startedAt = now
     },
     'stream.open': () => status(null),
     'stream.close': ({ in_bytes, out_bytes, duration_ms, error }) => {

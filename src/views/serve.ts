@@ -1,8 +1,8 @@
-import { multiaddr } from '@multiformats/multiaddr'
 import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
 import { bytes, clock, duration, shortId } from './format.ts'
 import type { Handlers, Screen } from './screen.ts'
+import { bestAddr, contentWords, fileWords, isLoopback, madeOf, pingLine } from './words.ts'
 
 /** What every command that listens shows: its addresses, then who comes and goes. */
 export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handlers {
@@ -18,10 +18,10 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
   const log = (at: Date, mark: string, peerId: string, rest: string): void =>
     note(at, `${mark}${shortId(peerId, live)}  ${rest}`)
   const arrived = (peerId: string, agent: string | null, at: Date): void => {
-    for (const { direction, remote_addr, security, muxer, limited } of arriving.get(peerId) ?? []) {
-      const how = [security, muxer, limited ? 'limited' : null].filter(part => part != null).join(' ')
-      const mark = direction === 'inbound' ? chalk.green('+in  ') : chalk.green('+out ')
-      log(at, mark, peerId, `${safe(withoutId(remote_addr))}  ${safe(how)}  ${safe(agent ?? '-', 64)}`)
+    for (const event of arriving.get(peerId) ?? []) {
+      const mark = event.direction === 'inbound' ? chalk.green('+in  ') : chalk.green('+out ')
+      const where = safe(withoutId(event.remote_addr))
+      log(at, mark, peerId, `${where}  ${madeOf(event)}  ${safe(agent ?? '-', 64)}`)
     }
     arriving.delete(peerId)
   }
@@ -32,7 +32,7 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       if (quiet) return
       const best = bestAddr(addrs)
       const where = best == null || isLoopback(best) ? 'in another terminal' : 'on another machine'
-      if (best != null) err.line(`${where}:  p2pctl ping ${safe(best)}`)
+      if (best != null) err.line(`${where}:  ${pingLine(best)}`)
       err.line(chalk.dim(`ready in ${(performance.now() / 1000).toFixed(2)} s, press ^C to stop`))
     },
     'listen.addrs': ({ addrs }, at) => {
@@ -58,15 +58,12 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       log(at, chalk.cyan('found '), peer_id, `${safe(sources.join(','))}  ${where}`)
     },
     'message.received': (event, at) => {
-      const text =
-        event.text == null
-          ? `${event.bytes} bytes, not text: ${safe(event.base64 ?? '', 120)}`
-          : safe(event.text.replace(/\n$/, ''), 4096)
-      out.line(`${chalk.dim(clock(at))} ${chalk.cyan('message')} from ${shortId(event.peer_id ?? '?', live)}: ${text}`)
+      const from = shortId(event.peer_id ?? '?', live)
+      out.line(`${chalk.dim(clock(at))} ${chalk.cyan('message')} from ${from}: ${contentWords(event)}`)
     },
-    'file.received': ({ peer_id, path, bytes: count, sha256 }, at) => {
-      const what = `${safe(path, 1024)}  ${bytes(count)}, sha256 ${sha256.slice(0, 12)}…`
-      out.line(`${chalk.dim(clock(at))} ${chalk.cyan('file')} from ${shortId(peer_id, live)}: ${what}`)
+    'file.received': (event, at) => {
+      const what = `${safe(event.path, 1024)}  ${fileWords(event)}`
+      out.line(`${chalk.dim(clock(at))} ${chalk.cyan('file')} from ${shortId(event.peer_id, live)}: ${what}`)
     },
     'file.refused': ({ peer_id, name, reason }, at) =>
       note(at, `${chalk.yellow('refused')} ${safe(name)} from ${shortId(peer_id, live)}: ${safe(reason)}`),
@@ -83,11 +80,6 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       note(at, `${chalk.cyan('autonat')} for ${shortId(peer_id, live)}: ${what}${paid}`)
     }
   }
-}
-
-/** The address to give to others, if there is one. */
-export function bestAddr(addrs: string[]): string | undefined {
-  return addrs.find(addr => !isLoopback(addr)) ?? addrs[0]
 }
 
 type Dial = Event<'autonat.dial'>
@@ -108,10 +100,4 @@ const outcomes: Record<NonNullable<Dial['dial_status']>, string> = {
 
 function withoutId(addr: string): string {
   return addr.replace(/\/p2p\/[^/]+$/, '')
-}
-
-function isLoopback(addr: string): boolean {
-  const [first] = multiaddr(addr).getComponents()
-  const host = first?.value ?? ''
-  return first?.name === 'unix' || host.startsWith('127.') || host === '::1' || host === 'localhost'
 }

@@ -2,20 +2,9 @@ import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
 import { bytes, clock, plural, shortId } from './format.ts'
 import type { Pen, Screen } from './screen.ts'
+import { DROPPED, rejections } from './words.ts'
 
 type Subscriber = Pick<Event<'pubsub.join'>, 'peer_id' | 'topic'>
-
-const reasons: Record<Event<'pubsub.reject'>['reason'], string> = {
-  invalid_signature: 'without a valid signature',
-  invalid_seqno: 'without a sequence number',
-  invalid_peerid: 'without a sender',
-  signature_present: 'signed, and this side takes unsigned ones only',
-  seqno_present: 'with a sequence number, and this side takes unsigned ones only',
-  from_present: 'with a sender, and this side takes unsigned ones only',
-  malformed: 'malformed',
-  bad_score: 'from peers that did wrong before',
-  unreadable: 'too large to be read'
-}
 
 type Look = Pick<Screen, 'quiet' | 'verbose' | 'options'>
 
@@ -46,12 +35,9 @@ export function topicNotes({ line, chalk, live }: Pen, { verbose, quiet }: { ver
     },
     'pubsub.reject': ({ reason, messages, peer_id }: Event<'pubsub.reject'>, at: Date) => {
       const from = peer_id == null ? '' : `, from ${shortId(peer_id, live)}, which is sent away`
-      note(at, chalk.yellow(`not taken: ${plural(messages, 'message')} ${reasons[reason]}${from}`))
+      note(at, chalk.yellow(`not taken: ${plural(messages, 'message')} ${rejections[reason]}${from}`))
     },
     'pubsub.drop': ({ messages, bytes: count }: Event<'pubsub.drop'>, at: Date) =>
-      note(
-        at,
-        chalk.yellow(`lost ${plural(messages, 'message')}, ${bytes(count)}: they came faster than they were read`)
-      )
+      note(at, chalk.yellow(`lost ${plural(messages, 'message')}, ${bytes(count)}: ${DROPPED}`))
   }
 }

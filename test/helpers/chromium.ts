@@ -15,6 +15,7 @@ const FONTS = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
   <dir>${join(UNPACKED, 'fonts/fonts')}</dir>
+  <dir>/usr/share/fonts</dir>
   <cachedir>${join(UNPACKED, 'fonts-cache')}</cachedir>
 </fontconfig>
 `

@@ -1,0 +1,50 @@
+import { el, set, tell } from './dom.ts'
+
+const SHOWN_MS = 1600
+
+/** A button that copies what is in a node, and says whether it did. `what` completes "Copy ...". */
+export function copyButton(
+  what: string,
+  from: Element,
+  text: () => string = () => from.textContent ?? ''
+): HTMLElement {
+  const label = el('span', {}, 'Copy')
+  const button = el(
+    'button',
+    { type: 'button', class: 'copy', 'data-testid': 'copy', 'aria-label': `Copy ${what}` },
+    label
+  )
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const show = (word: string, said: string): void => {
+    clearTimeout(timer)
+    label.textContent = word
+    set(button, { 'data-done': true })
+    tell(said)
+    timer = setTimeout(() => {
+      label.textContent = 'Copy'
+      set(button, { 'data-done': null })
+    }, SHOWN_MS)
+  }
+  button.addEventListener('click', () => {
+    void copy(text(), from).then(done => {
+      if (done) show('Copied', `copied ${what}`)
+      else show('Selected', `selected ${what}: press Control and C to copy it`)
+    })
+  })
+  return button
+}
+
+/** Where the clipboard is not to be had, as on a page that came over plain http, the text is left selected. */
+async function copy(text: string, from: Element): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text)
+    return true
+  } catch {
+    const range = document.createRange()
+    range.selectNodeContents(from)
+    getSelection()?.removeAllRanges()
+    getSelection()?.addRange(range)
+    // deprecated, and all that such a page has
+    return from.textContent === text && document.execCommand('copy')
+  }
+}

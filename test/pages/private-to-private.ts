@@ -9,7 +9,7 @@ import { webRTC } from '@libp2p/webrtc'
 import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
-import type { Connection, Stream } from '@libp2p/interface'
+import type { Connection } from '@libp2p/interface'
 
 const ECHO = '/echo/1.0.0'
 const text = new TextDecoder()
@@ -46,9 +46,9 @@ node.addEventListener('self:peer:update', () => {
 
 /** What has come is said, and goes back. */
 await node.handle(ECHO, async stream => {
-  for (const bytes of await read(stream)) {
-    say(`Received message '${text.decode(bytes)}'`)
-    stream.send(bytes)
+  for await (const part of stream) {
+    say(`Received message '${text.decode(part.subarray())}'`)
+    stream.send(part)
   }
   await stream.close()
 })
@@ -73,16 +73,10 @@ find('send').onclick = async () => {
     const stream = await direct!.newStream(ECHO)
     stream.send(new TextEncoder().encode(message))
     await stream.close()
-    for (const bytes of await read(stream)) say(`Received message '${text.decode(bytes)}'`)
+    let back = ''
+    for await (const part of stream) back += text.decode(part.subarray(), { stream: true })
+    say(`Received message '${back}'`)
   } catch (error) {
     say(`Sending failed: ${error}`)
   }
-}
-
-/** Everything up to the end of the other side, as one message; nothing if nothing came. */
-async function read(stream: Stream): Promise<Uint8Array[]> {
-  const parts: Uint8Array<ArrayBuffer>[] = []
-  for await (const part of stream) parts.push(new Uint8Array(part.subarray()))
-  const bytes = new Uint8Array(await new Blob(parts).arrayBuffer())
-  return bytes.length > 0 ? [bytes] : []
 }

@@ -1,5 +1,8 @@
 /** Small tools for async generators: a queue that feeds one, and several run side by side. */
 
+/** How many events may wait for a slow reader of stdout before nobody is let in any more. */
+export const MAX_WAITING = 1000
+
 export interface Queue<T> {
   /** Resolves once the item has been taken and said, so that whoever waits for it does not outrun the reader. */
   push(item: T): Promise<void>

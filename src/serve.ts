@@ -10,6 +10,8 @@ import { safe } from './safe.ts'
 import { unixAddr } from './transports/unix.ts'
 import { type OnIdentify, ownAddrs, watch } from './watch.ts'
 
+export { MAX_WAITING } from './flow.ts'
+
 /** What every command that listens takes. */
 export interface ServeOptions {
   identity?: string
@@ -41,8 +43,6 @@ export interface ServeHooks {
   ready?: Pick<Event<'listen.ready'>, 'url' | 'urls' | 'relay'>
 }
 
-/** How many events may wait for a slow reader of stdout before nobody is let in any more. */
-export const MAX_WAITING = 1000
 const READY = Promise.resolve()
 
 /** The addresses that were asked for; by default, TCP and WebSocket on every interface. */

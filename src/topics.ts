@@ -1,9 +1,8 @@
 /** What happens on topics, as events. */
 import type { Said } from './events.ts'
-import type { Queue } from './flow.ts'
+import { MAX_WAITING, type Queue } from './flow.ts'
 import { type Gossip, gossipOf, type Rejection } from './gossip.ts'
 import type { Node } from './node.ts'
-import { MAX_WAITING } from './serve.ts'
 
 type Change = 'pubsub.join' | 'pubsub.leave' | 'pubsub.graft' | 'pubsub.prune'
 
@@ -12,7 +11,7 @@ type Change = 'pubsub.join' | 'pubsub.leave' | 'pubsub.graft' | 'pubsub.prune'
  * what it knew, since gossipsub tells nobody when a peer is gone from a topic with its connection. While a slow reader
  * holds the queue up, peers can come and go without filling it.
  */
-export function watchTopics(node: Node, topics: string[], queue: Queue<Said>): void {
+export function watchTopics(node: Node, topics: Iterable<string>, queue: Queue<Said>): void {
   const gossip = gossipOf(node)
   const joined = compared('pubsub.join', 'pubsub.leave', topic => gossip.getSubscribers(topic).map(String))
   const meshed = compared('pubsub.graft', 'pubsub.prune', topic => gossip.getMeshPeers(topic))

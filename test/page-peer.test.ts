@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import { root, run, start } from './helpers/cli.ts'
-import { openPages, type PeerPage } from './helpers/page.ts'
+import { type Running, root, run, start } from './helpers/cli.ts'
+import { one } from './helpers/collect.ts'
+import { openPages, type PeerPage, POLICY } from './helpers/page.ts'
 
 /** Where a page can be dialed over WebRTC. */
 async function webrtcAddr(page: PeerPage): Promise<string> {
@@ -26,7 +31,7 @@ test('the page is one file under 400 kB gzipped, and makes no code of text', asy
 
 describe('two pages behind a relay', () => {
   test('reach each other directly, say each connection once, and confirm messages', async () => {
-    await using pages = await openPages({ expected: socketFailed })
+    await using pages = await openPages({ expected: socketFailed, config: { topics: ['chat'] } })
     const a = await pages.open()
     const reserved = await a.next('reservation.open')
     assert.ok(Date.parse(reserved.expires!) > Date.now())
@@ -60,11 +65,11 @@ describe('two pages behind a relay', () => {
     const echoed = await a.next('message.received', ({ protocol }) => protocol === '/echo/1.0.0')
     assert.deepEqual([echoed.peer_id, echoed.text], [b.peerId, 'and back'])
 
-    for (const [one, other] of [
+    for (const [page, other] of [
       [a, b],
       [b, a]
     ] as const) {
-      const pong = await one.next('ping.reply', ({ peer_id, seq }) => peer_id === other.peerId && seq === 2)
+      const pong = await page.next('ping.reply', ({ peer_id, seq }) => peer_id === other.peerId && seq === 2)
       assert.ok(pong.rtt_ms >= 0)
       assert.match(pong.addr, /\/webrtc\//)
     }
@@ -74,6 +79,17 @@ describe('two pages behind a relay', () => {
     await a.next('reservation.close')
     await b.call('send', a.peerId, 'without it')
     assert.equal((await a.next('message.received', ({ text }) => text === 'without it')).peer_id, b.peerId)
+
+    // the streams of gossipsub have moved to it from the circuit
+    await b.next('pubsub.join', ({ peer_id }) => peer_id === a.peerId)
+    await a.next('pubsub.join', ({ peer_id }) => peer_id === b.peerId)
+    for (const [page, other] of [
+      [a, b],
+      [b, a]
+    ] as const) {
+      await page.call('publish', 'chat', page.peerId)
+      assert.equal((await other.next('message.received', ({ topic }) => topic === 'chat')).text, page.peerId)
+    }
 
     await b.call('hangUp', a.peerId)
     await a.next('connection.close', ({ peer_id }) => peer_id === b.peerId)
@@ -85,11 +101,11 @@ describe('two pages behind a relay', () => {
   test('find each other by announcements, and talk by topic', async () => {
     await using pages = await openPages({ relay: ['--pubsub', DISCOVERY, 'chat'], config: { discovery: [DISCOVERY] } })
     const [a, b] = [await pages.open(), await pages.open()]
-    for (const [one, other] of [
+    for (const [page, other] of [
       [a, b],
       [b, a]
     ] as const) {
-      await one.next('connection.open', ({ peer_id, limited }) => peer_id === other.peerId && !limited)
+      await page.next('connection.open', ({ peer_id, limited }) => peer_id === other.peerId && !limited)
     }
     assert.deepEqual((await a.next('peer.add', ({ peer_id }) => peer_id === b.peerId)).sources, ['pubsub'])
     // only one of the two has dialed
@@ -103,13 +119,9 @@ describe('two pages behind a relay', () => {
     await b.call('subscribe', 'chat')
     await using sub = start(['pubsub', 'sub', 'chat', '--bootstrap', pages.relayAddr!, '--json'])
     await sub.next('pubsub.join')
-    // the relay forwards: a page that publishes too early reaches nobody
-    await pages.relay!.next('pubsub.join')
-    await b.page.waitForFunction(
-      () =>
-        (globalThis as unknown as { p2pctl: { node: any } }).p2pctl.node.libp2p.services.pubsub.getSubscribers('chat')
-          .length >= 2
-    )
+    // of the relay, which forwards
+    await b.next('pubsub.join', ({ topic, peer_id }) => topic === 'chat' && peer_id !== a.peerId)
+    await b.next('pubsub.join', ({ topic, peer_id }) => topic === 'chat' && peer_id === a.peerId)
     await b.call('publish', 'chat', 'to all')
     const heard = await a.next('message.received', ({ topic }) => topic === 'chat')
     assert.deepEqual([heard.peer_id, heard.text], [b.peerId, 'to all'])
@@ -117,3 +129,188 @@ describe('two pages behind a relay', () => {
     assert.equal((await sub.next('message.received')).text, 'to all')
   })
 })
+
+test('a page without a relay gets a reservation where it is connected to one, and so does who comes through it', async () => {
+  await using pages = await openPages({ config: { relay: null } })
+  const a = await pages.open({ relay: null })
+  await a.call('connect', pages.relayAddr!)
+  assert.equal((await a.next('reservation.open')).status, 'OK')
+  const b = await pages.open({ relay: null })
+  await b.call('connect', await webrtcAddr(a))
+  await b.next('connection.open', ({ peer_id, limited }) => peer_id === a.peerId && !limited)
+  await b.next('reservation.open')
+  // each on the one connection that there was
+  for (const page of [a, b]) {
+    const opened = (await page.said('connection.open')).filter(({ transport }) => transport === 'ws')
+    assert.equal(opened.length, 1)
+  }
+  await a.call('useRelay', null)
+  await a.next('reservation.close')
+  await a.next('listen.addrs', ({ addrs }) => addrs.length === 0)
+})
+
+test('a page gets its reservation back when the relay does, be it asleep meanwhile', async () => {
+  const identity = join(await folder(), 'relay.key')
+  await run(['key', 'gen', identity])
+  await using pages = await openPages({ relay: null, expected: socketFailed })
+  const relay = async (port: string): Promise<Running> =>
+    start(['relay', '--json', '--identity', identity, '--listen', `/ip4/127.0.0.1/tcp/${port}/ws`])
+  const first = await relay('0')
+  const [addr] = (await first.next('listen.ready')).addrs
+  const port = addr!.split('/')[4]!
+  await first.stop()
+  // the first try fails, and the later ones do too: that is said once
+  const page = await pages.open({ relay: addr! })
+  const failed = await page.next('error')
+  assert.deepEqual([failed.code, failed.phase, failed.target], ['connection_failed', 'connect', addr])
+  const again = await page.next('reservation.retry')
+  assert.ok(again.wait_ms > 0)
+  await page.next('reservation.retry')
+  const second = await relay(port)
+  await page.next('reservation.open')
+  assert.equal((await page.said('error')).length, 1)
+
+  const cdp = await page.page.context().newCDPSession(page.page)
+  await cdp.send('Page.setWebLifecycleState', { state: 'frozen' })
+  await second.stop()
+  await using third = await relay(port)
+  await third.next('listen.ready')
+  await cdp.send('Page.setWebLifecycleState', { state: 'active' })
+  await page.next('reservation.close')
+  await page.next('reservation.open')
+  await third.next('reservation.open')
+})
+
+test('a page that is closed leaves at once: the relay frees its place, and a peer sees it go', async () => {
+  await using pages = await openPages({ relay: ['--max-reservations', '2'] })
+  const [a, b] = [await pages.open(), await pages.open()]
+  await b.call('connect', await webrtcAddr(a))
+  const gone = a.peerId
+  await a.page.close({ runBeforeUnload: true })
+  await b.next('connection.close', ({ peer_id, remote_addr }) => peer_id === gone && remote_addr.includes('/webrtc/'))
+  await pages.relay!.next('reservation.close')
+  const c = await pages.open()
+  await c.next('reservation.open')
+})
+
+describe('the command line and a page', () => {
+  test('meet: over /webrtc to the page, and over ws and webrtc-direct from it', async () => {
+    await using pages = await openPages()
+    const page = await pages.open()
+    const addr = await webrtcAddr(page)
+    const dial = await run(['dial', addr, '--json'])
+    assert.equal(dial.code, 0, dial.stdout)
+    const sent = await run(['send', addr, 'from a terminal', '--json'])
+    assert.equal(sent.code, 0, sent.stdout)
+    assert.equal((await page.next('message.received')).text, 'from a terminal')
+
+    for (const listener of ['ws', 'webrtc-direct']) {
+      await using listen = start(['listen', '--json', `--${listener}`, '0'])
+      const { addrs, peer_id } = await listen.next('listen.ready')
+      const addr = addrs.find(one => one.startsWith('/ip4/127.0.0.1/'))!
+      await page.call('connect', addr)
+      const dialed = await page.next('dial.attempt', event => event.addr === addr)
+      assert.equal(dialed.ok, true, JSON.stringify(dialed))
+      assert.equal(typeof dialed.phases.connect_ms, 'number')
+      assert.equal(typeof dialed.phases.security_ms, 'number')
+      await page.call('send', peer_id, `over ${listener}`)
+      assert.equal((await listen.next('message.received')).text, `over ${listener}`)
+      assert.equal((await page.next('peer.identify', event => event.peer_id === peer_id)).protocols.length > 3, true)
+    }
+  })
+
+  test('exchange files, whole and by their hash; one that is too large is refused', async () => {
+    await using pages = await openPages()
+    const page = await pages.open()
+    const addr = await webrtcAddr(page)
+    const dir = await folder()
+    const bytes = randomBytes(3_000_001)
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    await writeFile(join(dir, 'some.bin'), bytes)
+    assert.equal((await run(['send', addr, '-f', join(dir, 'some.bin')])).code, 0)
+    const file = await page.next('file.received')
+    assert.deepEqual([file.name, file.bytes, file.sha256], ['some.bin', bytes.length, sha256])
+    assert.match(file.path, /^blob:/)
+    const downloading = page.page.waitForEvent('download')
+    await page.page.evaluate(href => {
+      const { document } = globalThis as unknown as { document: { createElement(name: 'a'): object } }
+      const link = Object.assign(document.createElement('a'), { href, download: 'some.bin' }) as { click?(): void }
+      link.click?.()
+    }, file.path)
+    const read = createHash('sha256')
+    for await (const chunk of await (await downloading).createReadStream()) read.update(chunk)
+    assert.equal(read.digest('hex'), sha256)
+
+    await truncate(join(dir, 'some.bin'), 101 * 2 ** 20)
+    const refused = await run(['send', addr, '-f', join(dir, 'some.bin'), '--json'])
+    assert.equal(one(refused.events, 'error').code, 'too_large')
+    assert.equal((await page.next('file.refused')).reason, 'too large')
+
+    const inbox = await folder()
+    await using listen = start(['listen', '--json', '--ws', '0', '--recv', inbox])
+    const { addrs, peer_id } = await listen.next('listen.ready')
+    await page.call('connect', addrs.find(one => one.startsWith('/ip4/127.0.0.1/'))!)
+    await page.page.evaluate(
+      ([peer, text]) =>
+        (globalThis as unknown as { p2pctl: { sendFile(peer: string, file: File): Promise<void> } }).p2pctl.sendFile(
+          peer,
+          new File([text], 'note.txt')
+        ),
+      [peer_id, 'x'.repeat(1_000_000)] as const
+    )
+    assert.equal((await page.next('send.done', ({ name }) => name === 'note.txt')).confirmed, true)
+    assert.equal((await readFile(join(inbox, 'note.txt'), 'utf8')).length, 1_000_000)
+  })
+})
+
+test('what cannot be dialed is said in the words of the command line', async () => {
+  await using pages = await openPages({ expected: socketFailed })
+  const page = await pages.open()
+  await using listen = start(['listen', '--json', '--ws', '0', '--webrtc-direct', '0'])
+  const { addrs, peer_id } = await listen.next('listen.ready')
+  const own = addrs.filter(addr => addr.startsWith('/ip4/127.0.0.1/'))
+  const [ws, direct] = [own.find(addr => addr.includes('/ws/'))!, own.find(addr => addr.includes('/certhash/'))!]
+  const closed = createServer().listen(0, '127.0.0.1')
+  await once(closed, 'listening')
+  const { port } = closed.address() as AddressInfo
+  closed.close()
+  const otherHash = 'uEiAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+  const cases: [string, string, string | null][] = [
+    ['not an address', 'invalid_multiaddr', null],
+    [nobody, 'no_addresses', null],
+    [`/dnsaddr/example.org/p2p/${nobody}`, 'dnsaddr_empty', 'resolve'],
+    [`/ip4/127.0.0.1/tcp/${port}/p2p/${nobody}`, 'no_transport', 'connect'],
+    [`/ip4/127.0.0.1/udp/${port}/quic-v1/p2p/${nobody}`, 'no_transport', 'connect'],
+    [`/ip4/127.0.0.1/tcp/${port}/ws/p2p/${nobody}`, 'connection_failed', 'connect'],
+    [ws.replace(peer_id, nobody), 'peer_id_mismatch', 'security'],
+    [direct.replace(peer_id, nobody), 'peer_id_mismatch', 'security'],
+    [direct.replace(/certhash\/[^/]+/, `certhash/${otherHash}`), 'certhash_mismatch', 'security'],
+    [direct.replace(/udp\/\d+/, `udp/${port}`), 'io_timeout', 'connect'],
+    [`${pages.relayAddr}/p2p-circuit/p2p/${nobody}`, 'relay_no_reservation', 'relay'],
+    [`${pages.relayAddr}/p2p-circuit/webrtc/p2p/${nobody}`, 'relay_no_reservation', 'relay'],
+    [`${pages.relayAddr}/p2p-circuit/webrtc/p2p/${page.peerId}`, 'dial_self', 'connect']
+  ]
+  for (const [addr, code, phase] of cases) {
+    await page.call('connect', addr)
+    const error = await page.next('error', ({ target }) => target === addr)
+    if (addr === nobody) continue
+    assert.deepEqual([error.code, error.phase], [code, phase], `${addr}: ${error.message}`)
+    assert.doesNotMatch(`${error.message} ${error.hint}`, /Node|undefined/)
+  }
+})
+
+test('what the policy of the page forbids is said to be that', async () => {
+  const policy = POLICY.replace(/connect-src .*/, "connect-src 'self'")
+  await using pages = await openPages({ relay: null, policy, expected: /Content Security Policy/ })
+  const page = await pages.open()
+  await page.call('connect', `/ip4/127.0.0.1/tcp/1234/ws/p2p/${nobody}`)
+  const error = await page.next('error')
+  assert.equal(error.code, 'no_transport')
+  assert.match(error.message, /Content-Security-Policy/)
+})
+
+const folder = async (): Promise<string> => {
+  const path = await mkdtemp(join(tmpdir(), 'p2pctl-page-'))
+  after(() => rm(path, { recursive: true, force: true }))
+  return path
+}

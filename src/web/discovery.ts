@@ -8,7 +8,9 @@ import type { Node } from '../node.ts'
 import { createRoster } from '../roster.ts'
 import { pubsubSource } from '../sources/pubsub.ts'
 import type { Found } from '../sources/source.ts'
+import { signalledUpgrade } from '../webrtc.ts'
 import { DIALING, endSignalling } from './dialing.ts'
+import { errorOf } from './failures.ts'
 
 /** Of two peers that hear of each other the one with the smaller ID dials; the other one after so long, if it did not. */
 const TURN_MS = 2000
@@ -59,10 +61,12 @@ export function openDiscovery(
   const tell = async (): Promise<void> => {
     for await (const event of merge([pubsubSource(topics).look(search), ...dialer.dialers])) {
       say(event)
+      const upgrade = event.type === 'dial.attempt' ? signalledUpgrade(event) : null
+      if (upgrade != null) say(upgrade)
       if (event.type === 'peer.identify') await endSignallingWith(node, event.peer_id)
     }
   }
-  void tell()
+  void tell().catch(error => signal.aborted || say(errorOf(error)))
   return { woke: () => met.clear() }
 }
 

@@ -82,7 +82,7 @@ export async function openPeer(
   measureRoundTrips(node, say, signal)
   await listenOverWebrtc(node)
 
-  const topical = openTopics(node, gate, say, signal)
+  const topical = openTopics(node, gate, queue, signal)
   const reachable = openReachability(node, say, signal)
   const met: Discovery | null = discovery.length === 0 ? null : openDiscovery(node, discovery, say, signal)
   onWaking(() => {

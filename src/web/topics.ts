@@ -1,10 +1,12 @@
 /** Messages of topics, as the page takes and sends them. */
 import { Failure } from '../errors.ts'
 import type { Event, Said } from '../events.ts'
+import type { Queue } from '../flow.ts'
 import { gossipOf, MAX_MESSAGE_BYTES } from '../gossip.ts'
 import type { Node } from '../node.ts'
 import { safe } from '../safe.ts'
 import { checkTopic, receivedEvent } from '../topic.ts'
+import { watchTopics } from '../topics.ts'
 import type { Gate } from './flood.ts'
 
 export interface Topics {
@@ -15,10 +17,12 @@ export interface Topics {
   publish(topic: string, text: string): Promise<Event<'pubsub.sent'>>
 }
 
-/** Says the messages of others; what comes faster than the gate lets through is lost, and counted. */
-export function openTopics(node: Node, gate: Gate, say: (event: Said) => void, signal: AbortSignal): Topics {
+/** Says who joins and leaves, and the messages of others; what comes faster than the gate lets through is lost, and counted. */
+export function openTopics(node: Node, gate: Gate, queue: Queue<Said>, signal: AbortSignal): Topics {
   const gossip = gossipOf(node)
   const topics = new Set<string>()
+  const say = (event: Said): void => void queue.push(event)
+  watchTopics(node, topics, queue)
   let lost = { messages: 0, bytes: 0 }
   gossip.addEventListener('gossipsub:message', ({ detail }) => {
     const { topic, data } = detail.msg

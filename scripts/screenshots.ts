@@ -6,8 +6,9 @@ import { root, start } from '../test/helpers/cli.ts'
 import { openPages } from '../test/helpers/page.ts'
 
 const images = process.argv[2] ?? join(root, 'docs/images')
-const WIDE = { width: 1280, height: 900 }
-const NARROW = { width: 360, height: 780 }
+/** As high as the page is at most. */
+const WIDE = { width: 1280, height: 2400 }
+const NARROW = { width: 360, height: 2400 }
 /** Of round trips, so that the lines have something to draw. */
 const MEASURED = 18
 
@@ -37,7 +38,12 @@ await take(shown.page, WIDE, 'dark', 'page-dark')
 await take(shown.page, NARROW, 'light', 'page-360')
 
 async function take(page: Page, size: typeof WIDE, colorScheme: 'light' | 'dark', name: string): Promise<void> {
-  await page.setViewportSize(size)
   await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-  await page.screenshot({ path: join(images, `${name}.png`), fullPage: true })
+  await page.setViewportSize(size)
+  // a window as high as the page: what is beyond a smaller one may not be painted yet
+  const height = await page.locator('html').evaluate(html => html.getBoundingClientRect().height)
+  await page.setViewportSize({ ...size, height: Math.min(Math.ceil(height), size.height) })
+  await page.getByTestId('topic-form').scrollIntoViewIfNeeded()
+  await page.locator('h1').scrollIntoViewIfNeeded()
+  await page.screenshot({ path: join(images, `${name}.png`) })
 }

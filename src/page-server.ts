@@ -268,7 +268,7 @@ function has(ifNoneMatch: string | undefined, etag: string): boolean {
 
 function listen(server: Server, { host, port }: PageServerOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', cause => reject(listenFailure(host, port, cause)))
+    server.on('error', cause => reject(listenFailure(host, port, cause)))
     server.listen({ host, port }, () => resolve())
   })
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { networkInterfaces } from 'node:os'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import type { Said } from '../src/events.ts'
@@ -147,6 +148,16 @@ describe('browser, with a real one', patient, () => {
     assert.ok(addr?.startsWith(`/ip4/${new URL(url).hostname}/tcp/`), String(addr))
     const { code, stdout } = await run(['ping', '-c', '1', `${served.relay}/p2p-circuit/p2p/${peerId}`])
     assert.equal(code, 0, stdout)
+  })
+
+  test('on IPv6', async t => {
+    if (!Object.values(networkInterfaces()).some(list => list?.some(({ address }) => address === '::1'))) {
+      return t.skip('this machine has no ::1')
+    }
+    await using served = await serving('--host', '::1')
+    await using pages = await profile(new URL(served.url).origin)
+    const { peerId } = await pages.online(served.url)
+    assert.equal((await served.running.next('reservation.open')).peer_id, peerId)
   })
 
   test('a page over --relay is reached through that one', async () => {

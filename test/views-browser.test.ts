@@ -25,7 +25,7 @@ test('the page, the relay with its limits, and what to do next on stderr', () =>
   const { out, err } = draw(browser, [start, ready()], { live: true, options })
   assert.deepEqual(out, [
     'the page is at http://127.0.0.1:4100/',
-    'relaying as 12D3KooW...imQ5   circuits of 60 min and 128 MiB each way',
+    'relaying as 12D3KooW...imQ5   circuits of 1 h and 128 MiB each way',
     `  ${RELAY}`
   ])
   assert.deepEqual(err, [

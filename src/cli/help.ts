@@ -59,15 +59,15 @@ says the same.
   130  the shell's view of a run ended by SIGINT; 143 by SIGTERM; 129 by SIGHUP
 
 4 to 7 are for one target; for several the answer is 0 or 1. listen, relay,
-pubsub sub, peers --watch, and ping without --count and --deadline take ^C as
-their normal end. Any other code is a failure.
+browser, pubsub sub, peers --watch, and ping without --count and --deadline
+take ^C as their normal end. Any other code is a failure.
 `,
   environment: program => {
     const takers = new Map<string, string[]>()
     const commands = program.commands.map(declare).flatMap(one => (one.commands.length > 0 ? one.commands : [one]))
     for (const command of [...commands, ...program.commands.filter(one => one.commands.length > 0)]) {
       for (const option of command.options) {
-        if (option.long === '--help' || option.long === '--version') continue
+        if (option.hidden || option.long === '--help' || option.long === '--version') continue
         takers.set(envName(option), [...(takers.get(envName(option)) ?? []), sectionOf(command)])
       }
     }

@@ -113,7 +113,6 @@ function addrAt(node: Node, ip: string): string {
 }
 
 function topicsFor({ discovery = true, topic: topics = [] }: Options) {
-  for (const topic of topics) checkTopic(topic)
   return { discovery: discovery ? [DISCOVERY_TOPIC] : [], topics }
 }
 
@@ -121,9 +120,10 @@ function shared(options: Options): Omit<PageConfig, 'relay'> {
   return { ...topicsFor(options), stun: options.stun ?? [] }
 }
 
-/** `#connect=ADDR&topic=T`, by which the page knows what to do; empty where there is nothing. */
+/** `#connect=ADDR&topic=T`, by which the page knows what to do; empty where there is nothing. Throws Failure. */
 function fragmentOf({ connect: addrs = [], topic: topics = [] }: Options): string {
   for (const addr of addrs) parseTarget(addr)
+  for (const topic of topics) checkTopic(topic)
   const written = (text: string): string => encodeURIComponent(text).replaceAll('%2F', '/')
   const parts = [...addrs.map(addr => `connect=${written(addr)}`), ...topics.map(topic => `topic=${written(topic)}`)]
   return parts.length === 0 ? '' : `#${parts.join('&')}`
@@ -137,7 +137,8 @@ function hostOf({ host = '127.0.0.1', psk }: Options): string {
   }
   const ip = host === 'localhost' ? '127.0.0.1' : host
   // the zone of a link-local address has no place in a multiaddr like the others
-  if (isIP(ip) !== 0 && !ip.includes('%')) return ip
+  if (isIP(ip) === 6 && !ip.includes('%')) return new URL(`http://[${ip}]`).hostname.slice(1, -1)
+  if (isIP(ip) === 4) return ip
   throw new Failure('invalid_option', `--host ${safe(host)} is no IP address of this machine`, {
     hint: 'give one of its addresses, or 0.0.0.0 for all of them'
   })

@@ -4,6 +4,10 @@ import { relayNotes } from './relay.ts'
 import { type Screen, viewOf } from './screen.ts'
 import { serveView } from './serve.ts'
 import { topicNotes } from './topics.ts'
+import { pingLine } from './words.ts'
+
+/** A link that is cut leads nowhere. */
+const WHOLE = 8192
 
 export default viewOf(screen => {
   const { out, err, quiet, verbose, options = {} } = screen
@@ -22,18 +26,19 @@ export default viewOf(screen => {
     'listen.ready': ({ peer_id, addrs, url = '', urls = [], relay: given = '' }) => {
       page = url
       relay = given
-      out.line(`the page is at ${chalk.bold(safe(url))}`)
-      for (const other of urls.slice(1)) out.line(`           and ${safe(other)}`)
+      out.line(`the page is at ${chalk.bold(safe(url, WHOLE))}`)
+      for (const other of urls.slice(1)) out.line(`           and ${safe(other, WHOLE)}`)
       if (addrs.length === 0) out.line(`its relay is ${safe(given)}`)
       else out.line(`relaying as ${chalk.bold(shortId(peer_id, live))}   ${limits(options)}`)
       for (const addr of addrs) out.line(`  ${safe(addr)}`)
       if (urls.some(one => !isLoopback(one))) note(chalk.yellow(exposure(addrs.length > 0, options)))
       note('open it in two tabs: each is a peer of its own, and they find each other')
-      note(`in another terminal:  p2pctl ping ${safe(given)}`)
+      note(`in another terminal:  ${pingLine(given)}`)
       note(chalk.dim(`ready in ${(performance.now() / 1000).toFixed(2)} s, press ^C to stop`))
     },
     'page.open': ({ ok, url, message }) => {
-      if (!ok) note(`${chalk.yellow('not opened:')} ${safe(message ?? '')}; open ${safe(url)} in a browser yourself`)
+      if (!ok)
+        note(`${chalk.yellow('not opened:')} ${safe(message ?? '')}; open ${safe(url, WHOLE)} in a browser yourself`)
     },
     'dial.protocol': ({ ok, protocol }) => {
       if (!ok) note(chalk.yellow(`the relay does not speak ${safe(protocol)}: pages cannot be reached through it`))
@@ -44,8 +49,8 @@ export default viewOf(screen => {
       if (told && !verbose) return
       told = true
       const addr = `${relay}/p2p-circuit/webrtc/p2p/${event.peer_id}`
-      note(`  reach that page:   p2pctl ping ${safe(addr)}`)
-      note(`  or from another:   ${safe(linkTo(page, addr))}`)
+      note(`  reach that page:   ${pingLine(addr)}`)
+      note(`  or from another:   ${safe(linkTo(page, addr), WHOLE)}`)
     }
   }
 })

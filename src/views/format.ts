@@ -26,8 +26,9 @@ export function duration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`
 }
 
-/** A duration that was set and not measured: `2 min`, `2 s`, `250 ms`. */
+/** A duration that was set and not measured: `1 h`, `2 min`, `2 s`, `250 ms`. */
 export function roundDuration(ms: number): string {
+  if (ms >= 3_600_000 && ms % 3_600_000 === 0) return `${ms / 3_600_000} h`
   if (ms >= 60_000 && ms % 60_000 === 0) return `${ms / 60_000} min`
   return ms < 1000 ? `${Math.round(ms)} ms` : `${trim((ms / 1000).toFixed(1))} s`
 }

@@ -8,6 +8,8 @@ import type { Attempt, PageState } from './state.ts'
 
 /** Every dial: its phases as a waterfall, or what went wrong. */
 export function drawAttempts(): (state: PageState) => void {
+  // what scrolls is to be scrolled by the keyboard too
+  byId('connect-log').tabIndex = 0
   const list = listIn<Attempt>(
     byId('connect-log'),
     ({ id }) => id,
@@ -35,14 +37,22 @@ function linesOf({ addr, state, tried, error }: Attempt): HTMLElement[] {
   const where = el('code', { class: 'long' }, shortIds(safe(addr, 1024), true))
   const made = tried.find(({ ok }) => ok)
   if (made != null) return [connectedLine(made), where, waterfall(made)]
-  const head = { dialing: 'dialing', connected: 'connected already', failed: failedWords(error, tried) }[state]
-  const lines = [el('p', { class: 'verdict' }, head), where]
-  return error == null ? lines : [...lines, ...problemOf(error, tried)]
+  const [last] = tried
+  // the one address that was tried stands there already
+  const isPlain = tried.length === 1 && last?.addr === addr
+  const time = isPlain ? ` after ${duration(last.total_ms)}` : ''
+  const head = {
+    dialing: 'dialing',
+    connected: 'connected already',
+    failed: `failed${time}: ${failedWords(error, tried)}`
+  }
+  const lines = [el('p', { class: 'verdict' }, head[state]), where]
+  return error == null ? lines : [...lines, ...problemOf(error, isPlain ? [] : tried)]
 }
 
 function failedWords(error: Event<'error'> | null, tried: Event<'dial.attempt'>[]): string {
   const last = tried.at(-1)
-  return `failed: ${last == null ? (error?.code ?? '') : resultOf(last)}`
+  return last == null ? (error?.code ?? '') : resultOf(last)
 }
 
 function connectedLine(made: Event<'dial.attempt'>): HTMLElement {

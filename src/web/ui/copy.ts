@@ -1,6 +1,19 @@
-import { el, set, tell } from './dom.ts'
+import { el, set, svg, tell } from './dom.ts'
 
 const SHOWN_MS = 1600
+
+/** Where there is no room for the word: two sheets, and a tick. */
+export function copyIcon(what: string, from: Element, text: () => string): HTMLElement {
+  const button = copyButton(what, from, text)
+  const icon = svg('svg', { viewBox: '0 0 14 14', 'aria-hidden': 'true' })
+  icon.append(
+    svg('path', { class: 'sheets', d: 'M4.5 4.5h8v8h-8zM2 9.5H1.5v-8h8V2' }),
+    svg('path', { class: 'done', d: 'M2 7.5 5.5 11 12 3' })
+  )
+  button.replaceChildren(icon)
+  button.classList.add('icon')
+  return button
+}
 
 /** A button that copies what is in a node, and says whether it did. `what` completes "Copy ...". */
 export function copyButton(

@@ -6,7 +6,7 @@ import { bestLink, type PageState, type Peer } from './state.ts'
 const SHOWN = 7
 const TAB = { x: 84, y: 196 }
 const RELAY = { x: 236, y: 52 }
-const PEERS = { x: 396, top: 60, bottom: 300 }
+const PEERS = { x: 376, top: 60, bottom: 300 }
 
 interface Placed {
   peer: Peer
@@ -65,8 +65,8 @@ function linkOf({ peer: { peerId } }: Placed): Drawn<Placed> {
   const node = svg('g', { class: 'map-peer' })
   const line = svg('path', { class: 'map-line' })
   const dot = circle('map-node', { x: PEERS.x, y: 0 }, 12)
-  const name = label({ x: PEERS.x + 20, y: 0 }, `…${peerId.slice(-4)}`, 'map-name map-left')
-  const time = label({ x: 0, y: 0 }, '', 'map-time')
+  const name = label({ x: PEERS.x + 22, y: 0 }, `…${peerId.slice(-4)}`, 'map-name map-left')
+  const time = label({ x: PEERS.x + 22, y: 0 }, '', 'map-time')
   const title = svg('title')
   title.textContent = shortId(peerId, true)
   node.append(line, dot, name, time, title)
@@ -79,9 +79,8 @@ function linkOf({ peer: { peerId } }: Placed): Drawn<Placed> {
       set(node, { 'data-limited': String(isLimited) })
       set(line, { d: `M${TAB.x} ${TAB.y}${over}${PEERS.x} ${y}` })
       set(dot, { cy: y })
-      set(name, { y: y + 5 })
-      const [from, at] = isLimited ? [RELAY, 0.55] : [TAB, 0.62]
-      set(time, { x: from.x + (PEERS.x - from.x) * at, y: from.y + (y - from.y) * at - 8 })
+      set(name, { y: y - 2 })
+      set(time, { y: y + 15 })
       write(time, rtt == null ? '' : duration(rtt))
     }
   }

@@ -48,7 +48,8 @@ function partsOf(entry: Entry): (HTMLElement | string)[] {
   const name = fileName(text)
   const what =
     href == null ? el('span', { class: 'text' }, text) : el('a', { class: 'text', href, download: name }, text)
-  const more = [state == null || state === 'done' ? null : state, detail].filter(part => part != null).join(': ')
+  const told = state === 'sending' || state === 'failed' ? state : null
+  const more = [told, detail].filter(part => part != null).join(': ')
   const body = el('div', { class: 'body' }, el('span', { class: 'who' }, whoOf(entry)), what)
   if (more !== '') body.append(el('span', { class: 'more' }, more))
   if (error != null) body.append(...problemOf(error, []))
@@ -57,7 +58,7 @@ function partsOf(entry: Entry): (HTMLElement | string)[] {
 
 const verbs: Record<Entry['kind'], string> = {
   received: '',
-  sent: 'you to ',
+  sent: '',
   echo: 'echo from ',
   topic: '',
   file: 'file from ',
@@ -65,10 +66,11 @@ const verbs: Record<Entry['kind'], string> = {
   error: ''
 }
 
-function whoOf({ kind, peerId, topic }: Entry): string {
+function whoOf({ kind, peerId, topic, as }: Entry): string {
+  const sent = as === 'echo' ? 'echo to ' : as === 'file' ? 'file to ' : 'you to '
   const who = peerId == null ? (kind === 'sent' ? '' : 'unsigned') : shortId(peerId, true)
   const where = topic == null ? '' : `${kind === 'sent' ? '' : ' on '}${safe(topic, 64)}`
-  return `${verbs[kind]}${who}${where}`
+  return `${kind === 'sent' ? sent : verbs[kind]}${who}${where}`
 }
 
 /** A name that means the same to every file system, and leads nowhere else. */

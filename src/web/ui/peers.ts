@@ -1,6 +1,6 @@
 import { safe } from '../../safe.ts'
 import { duration, plural, shortId } from '../../views/format.ts'
-import { copyButton } from './copy.ts'
+import { copyIcon } from './copy.ts'
 import { byId, el, listIn, set, write } from './dom.ts'
 import { sparkline } from './spark.ts'
 import { bestLink, type PageState, type Peer } from './state.ts'
@@ -40,7 +40,7 @@ function rowOf(peerId: string, hangUp: (peerId: string) => void) {
   const tag = el('span', { class: 'tag' }, 'relay')
   const way = el('span', { class: 'way' })
   const how = el('span', { class: 'quiet how' })
-  const agent = el('td', { role: 'cell', class: 'agent' })
+  const agent = el('span')
   const time = el('span', { class: 'time' })
   const spark = sparkline()
   const button = el(
@@ -59,12 +59,12 @@ function rowOf(peerId: string, hangUp: (peerId: string) => void) {
         'span',
         { class: 'id' },
         id,
-        copyButton(`peer ID ${short}`, id, () => peerId)
+        copyIcon(`peer ID ${short}`, id, () => peerId)
       ),
       tag
     ),
     el('td', { role: 'cell', class: 'path' }, way, how),
-    agent,
+    el('td', { role: 'cell', class: 'agent' }, agent),
     el('td', { role: 'cell', class: 'figure' }, time, spark.node),
     el('td', { role: 'cell', class: 'act' }, button)
   )
@@ -84,6 +84,7 @@ function rowOf(peerId: string, hangUp: (peerId: string) => void) {
       write(how, `${safe(link?.transport ?? '-', 32)}, ${link?.direction === 'inbound' ? 'in' : 'out'}`)
       set(how, { title: `${link?.direction ?? ''} ${link?.made ?? ''}`.trim() })
       write(agent, safe(peer.agent ?? '-', 64))
+      set(agent, { title: safe(peer.agent ?? '') })
       write(time, peer.times.length === 0 ? '-' : rtt == null ? 'lost' : duration(rtt))
       spark.draw(peer.times)
     }

@@ -62,7 +62,7 @@ export function reduce(state: PageState, event: Happened, at: Date): PageState {
     case 'connection.close':
       return closed(state, event, at)
     case 'connection.upgrade':
-      return note(state, at, event.peer_id, upgradeWords(event).join(', '))
+      return note(state, at, event.peer_id, `${shortId(event.peer_id, true)} ${upgradeWords(event).join(', ')}`)
     case 'peer.identify':
       return withPeer(state, event.peer_id, peer => ({ ...peer, agent: event.agent_version ?? peer.agent }))
     case 'ping.reply':
@@ -92,7 +92,7 @@ function spoken(state: PageState, event: Happened, at: Date): PageState {
         peerId: event.peerId,
         text: safe(event.text, TEXT),
         state: 'sending',
-        detail: event.kind === 'message' ? null : event.kind,
+        as: event.kind,
         bytes: event.bytes
       })
     case 'page.publish':
@@ -142,7 +142,16 @@ function spoken(state: PageState, event: Happened, at: Date): PageState {
 /** Adds a line to the log, and forgets the oldest. */
 function add(state: PageState, at: Date, entry: Partial<Entry> & Pick<Entry, 'kind' | 'text'>): PageState {
   const id = state.lastId + 1
-  const nothing = { peerId: null, topic: null, state: null, detail: null, error: null, href: null, bytes: null }
+  const nothing = {
+    peerId: null,
+    topic: null,
+    as: null,
+    state: null,
+    detail: null,
+    error: null,
+    href: null,
+    bytes: null
+  }
   return { ...state, lastId: id, log: [...state.log, { ...nothing, id, at, ...entry }].slice(-LOG) }
 }
 
@@ -299,7 +308,12 @@ function opened(state: PageState, event: Event<'connection.open'>, at: Date): Pa
   }
   const link: Link = { addr, direction, transport, limited, made: madeOf(event), told }
   const next = { ...peer, links: [...peer.links, link] }
-  if (peer.links.length > 0) return withPeer(state, peerId, () => next)
+  if (peer.links.length > 0) {
+    const more = withPeer(state, peerId, () => next)
+    // who dialed is told in connection.upgrade
+    const isDirect = !limited && direction === 'inbound' && peer.links.every(one => one.limited)
+    return isDirect ? note(more, at, peerId, `${shortId(peerId, true)} is connected directly now, ${transport}`) : more
+  }
   const way = `${direction === 'inbound' ? 'dialed this peer' : 'connected'}, ${transport}, ${limited ? 'relayed' : 'direct'}`
   return note({ ...state, peers: [...state.peers, next] }, at, peerId, `${shortId(peerId, true)} ${way}`)
 }

@@ -4,7 +4,7 @@ import type { Event, Said } from '../../events.ts'
 /** How much of everything is kept, however much comes. */
 export const LOG = 500
 export const ATTEMPTS = 20
-export const TIMES = 60
+export const TIMES = 40
 export const MEMBERS = 1000
 export const TEXT = 4096
 
@@ -72,6 +72,8 @@ export interface Entry {
   peerId: string | null
   topic: string | null
   text: string
+  /** How it was sent. */
+  as: 'message' | 'echo' | 'file' | null
   /** Of what was sent. */
   state: 'sending' | 'confirmed' | 'done' | 'failed' | null
   /** More about it, in small letters. */

@@ -121,8 +121,13 @@ function drawAddrs(): (state: PageState) => void {
     byId('type-this').hidden = best == null
     drawSecond(best, state.relay?.addr)
     if (best == null) return
-    write(ping, pingLine(best))
-    write(link, linkTo(best, state.relay?.addr))
+    for (const [node, text] of [
+      [ping, pingLine(best)],
+      [link, linkTo(best, state.relay?.addr)]
+    ] as const) {
+      write(node, text)
+      set(node, { title: text })
+    }
   }
 }
 

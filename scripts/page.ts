@@ -6,7 +6,7 @@ import { join, relative } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
 /** Each a file of its own in dist/web/: what a page loads with one script. */
-const entries: Record<string, string> = { app: 'src/web/main.ts' }
+const entries: Record<string, string> = { app: 'src/web/main.ts', probe: 'src/web/probe.ts' }
 
 /** What the page has in the place of a file of ours. */
 const ours: Record<string, string> = Object.fromEntries(

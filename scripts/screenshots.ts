@@ -6,9 +6,6 @@ import { root, start } from '../test/helpers/cli.ts'
 import { openPages } from '../test/helpers/page.ts'
 
 const images = process.argv[2] ?? join(root, 'docs/images')
-/** As high as the page is at most. */
-const WIDE = { width: 1280, height: 2400 }
-const NARROW = { width: 360, height: 2400 }
 /** Of round trips, so that the lines have something to draw. */
 const MEASURED = 18
 
@@ -33,17 +30,24 @@ await shown.call('send', ready.peer_id, 'to the command line')
 await shown.page.getByTestId('message-target').selectOption(second.peerId)
 await shown.next('ping.reply', ({ seq }) => seq >= MEASURED)
 
-await take(shown.page, WIDE, 'light', 'page-light')
-await take(shown.page, WIDE, 'dark', 'page-dark')
-await take(shown.page, NARROW, 'light', 'page-360')
+await take(shown.page, 1280, '#log-box', 'light', 'page-light')
+await take(shown.page, 1280, '#log-box', 'dark', 'page-dark')
+await take(shown.page, 360, '#peers', 'light', 'page-360')
 
-async function take(page: Page, size: typeof WIDE, colorScheme: 'light' | 'dark', name: string): Promise<void> {
+/** A window as high as what is shown: what is beyond it may not be painted yet. */
+async function take(
+  page: Page,
+  width: number,
+  until: string,
+  colorScheme: 'light' | 'dark',
+  name: string
+): Promise<void> {
   await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-  await page.setViewportSize(size)
-  // a window as high as the page: what is beyond a smaller one may not be painted yet
-  const height = await page.locator('html').evaluate(html => html.getBoundingClientRect().height)
-  await page.setViewportSize({ ...size, height: Math.min(Math.ceil(height), size.height) })
-  await page.getByTestId('topic-form').scrollIntoViewIfNeeded()
+  await page.setViewportSize({ width, height: 900 })
+  const bottom = await page
+    .locator(until)
+    .evaluate(node => node.getBoundingClientRect().bottom + node.ownerDocument.defaultView!.scrollY)
+  await page.setViewportSize({ width, height: Math.round(bottom) + 24 })
   await page.locator('h1').scrollIntoViewIfNeeded()
   await page.screenshot({ path: join(images, `${name}.png`) })
 }

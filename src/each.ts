@@ -2,18 +2,18 @@
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { scopeOf, transportOf, withPeerId } from './addr.ts'
 import { lookUp } from './addresses.ts'
-import { type Attempt, attempt, connect, type DialOptions, furthest, labelOf } from './connect.ts'
+import { connect, type DialOptions, furthest, labelOf } from './connect.ts'
 import { type Code, Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
-import { type ExpectOptions, readExpectations, unmet } from './expect.ts'
+import { type Answer, type ExpectOptions, readExpectations, unmet } from './expect.ts'
 import { merge } from './flow.ts'
+import { fromHere } from './from-here.ts'
 import { openNode } from './node.ts'
 import type { OfferOptions } from './offers.ts'
 import { identityEvent } from './protocols/identify.ts'
-import { leftOut, whyNotFromHere } from './reach.ts'
+import { leftOut } from './reach.ts'
 import { safe } from './safe.ts'
 import { failureEvent, type Target, verdictOf } from './targets.ts'
-import { loadTransport, transportFor } from './transports.ts'
 
 export interface EachOptions extends DialOptions, ExpectOptions, OfferOptions {
   identity?: string
@@ -23,6 +23,29 @@ export interface EachOptions extends DialOptions, ExpectOptions, OfferOptions {
   any?: boolean
   /** How many addresses are dialed at once, each by a node of its own. */
   concurrency: number
+}
+
+/** How addresses are dialed: by nodes of this process, or by the pages of a browser. */
+export interface Way {
+  /** Why an address is not dialed, which is no fault of the peer; null if it is. */
+  skips(addr: Multiaddr, announcedOver: Multiaddr | null): Promise<string | null>
+  /** Whatever takes time and is not the peer's, before any clock runs. */
+  warmUp(addrs: Multiaddr[]): Promise<void>
+  /** Each dial of one address, from a standing start. One that works is enough for the address. */
+  dial(job: Dialing, signal: AbortSignal): AsyncGenerator<Dialed>
+}
+
+export interface Dialing {
+  target: Target
+  addr: Multiaddr
+  resolveMs: number | null
+}
+
+export interface Dialed {
+  event: Event<'dial.attempt'>
+  /** Who answered; null where nobody did. */
+  answer: Answer | null
+  failure: Failure | null
 }
 
 /** One target on its way: what is to be dialed for it, and what came of it. */
@@ -54,17 +77,22 @@ const MOST_ANNOUNCED = 32
  * Dials each address of each target from a fresh node. Yields the attempts as they end, then what became of each target,
  * the failures, and the verdict. What this machine cannot dial is skipped, and does not count.
  */
-export async function* dialEach(targets: Target[], options: EachOptions, signal: AbortSignal): AsyncGenerator<Said> {
+export async function* dialEach(
+  targets: Target[],
+  options: EachOptions,
+  signal: AbortSignal,
+  way: Way = fromHere(options)
+): AsyncGenerator<Said> {
   const plans = targets.map((target): Plan => ({ target, peerId: target.peerId, jobs: [], leftOut: 0, failure: null }))
   const expectations = readExpectations(options)
   yield* merge(
-    plans.map(plan => prepare(plan, options, signal)),
+    plans.map(plan => prepare(plan, way, options, signal)),
     options.concurrency
   )
   const jobs = plans.flatMap(plan => plan.jobs)
-  await warmUp(jobs, options)
+  await way.warmUp(jobs.filter(({ done }) => !done).map(({ addr }) => addr))
   yield* merge(
-    jobs.map(job => dialOne(job, options, expectations, signal)),
+    jobs.map(job => dialOne(job, way, options, expectations, signal)),
     options.concurrency
   )
   for (const plan of plans) yield targetEvent(plan, options)
@@ -81,10 +109,10 @@ export async function* dialEach(targets: Target[], options: EachOptions, signal:
 }
 
 /** Finds out what is to be dialed for a target. */
-async function* prepare(plan: Plan, options: EachOptions, signal: AbortSignal): AsyncGenerator<Said> {
+async function* prepare(plan: Plan, way: Way, options: EachOptions, signal: AbortSignal): AsyncGenerator<Said> {
   try {
-    if (options.announced === true) yield* askForAddrs(plan, options, signal)
-    else yield* addJobs(plan, plan.target.addr, null, options, signal)
+    if (options.announced === true) yield* askForAddrs(plan, way, options, signal)
+    else yield* addJobs(plan, plan.target.addr, null, way, options, signal)
   } catch (error) {
     if (error instanceof Failure) plan.failure = error
     else if (!signal.aborted) throw error
@@ -92,7 +120,7 @@ async function* prepare(plan: Plan, options: EachOptions, signal: AbortSignal): 
 }
 
 /** Dials the target as it was given, and takes the addresses that the peer says it has. */
-async function* askForAddrs(plan: Plan, options: EachOptions, signal: AbortSignal): AsyncGenerator<Said> {
+async function* askForAddrs(plan: Plan, way: Way, options: EachOptions, signal: AbortSignal): AsyncGenerator<Said> {
   await using node = await openNode(options)
   const { connection, peerId, identity } = yield* connect(node, plan.target, { ...options, identified: true }, signal)
   plan.peerId = peerId
@@ -108,7 +136,7 @@ async function* askForAddrs(plan: Plan, options: EachOptions, signal: AbortSigna
   plan.leftOut = Math.max(0, addrs.length - MOST_ANNOUNCED)
   for (const addr of addrs.slice(0, MOST_ANNOUNCED)) {
     try {
-      yield* addJobs(plan, multiaddr(addr), connection.remoteAddr, options, signal)
+      yield* addJobs(plan, multiaddr(addr), connection.remoteAddr, way, options, signal)
     } catch (error) {
       if (!(error instanceof Failure)) throw error
       const job = { plan, addr: multiaddr(addr), resolveMs: null, skipped: null, lost: error, failures: [error] }
@@ -121,6 +149,7 @@ async function* addJobs(
   plan: Plan,
   addr: Multiaddr,
   announcedOver: Multiaddr | null,
+  way: Way,
   options: EachOptions,
   signal: AbortSignal
 ): AsyncGenerator<Said> {
@@ -129,62 +158,37 @@ async function* addJobs(
   const asIs = { addrs: [addr], resolveMs: null }
   const { addrs, resolveMs } = by != null ? asIs : yield* lookUp({ text: plan.target.text, addr }, options, signal)
   for (const found of addrs) {
-    const skipped = whyNotFromHere(found, { ...options, announcedOver }) ?? (await whyNotLoaded(found, options))
+    const skipped = await way.skips(found, announcedOver)
     plan.jobs.push({ plan, addr: found, resolveMs, skipped, lost: null, failures: [], done: skipped != null })
   }
 }
 
-/** What this machine lacks to dial it, a native package. */
-async function whyNotLoaded(addr: Multiaddr, options: EachOptions): Promise<string | null> {
-  const name = transportFor(transportOf(addr))
-  try {
-    if (name != null) await loadTransport(name, options)
-    return null
-  } catch (error) {
-    if (error instanceof Failure && error.code === 'no_transport') return error.message
-    throw error
-  }
-}
-
-/** Reads our own code before any clock runs: with many dials at once, the first would be charged for it. */
-async function warmUp(jobs: Job[], options: EachOptions): Promise<void> {
-  const kinds = new Set(jobs.filter(({ done }) => !done).map(({ addr }) => transportFor(transportOf(addr))))
-  if (kinds.size === 0) return
-  await using node = await openNode(options)
-  for (const name of kinds) if (name != null) await node.use(name)
-}
-
 async function* dialOne(
   job: Job,
+  way: Way,
   options: EachOptions,
   expectations: ReturnType<typeof readExpectations>,
   signal: AbortSignal
 ): AsyncGenerator<Said> {
   const place = { number: job.plan.jobs.indexOf(job) + 1, of: job.plan.jobs.length, scope: scopeOf(job.addr) }
   if (job.skipped != null || job.lost != null) {
-    yield { ...undialed(job), ...place, ...announcedFields(job, options) }
+    yield { ...undialed(job), ...place, ...announcedFields(job.lost, options) }
     return
   }
+  const { target } = job.plan
+  const found: Failure[][] = []
   try {
-    const { event, connected } = await dialFresh(job, options, signal)
-    if (connected != null) job.failures.push(...unmet(expectations, connected))
-    job.done = true
-    yield { ...event, ...place, ...announcedFields(job, options) }
-    const identity = connected?.identity
-    if (identity != null) yield { ...identityEvent(connected!.peerId, identity), target: job.plan.target.text }
+    for await (const { event, answer, failure } of way.dial({ ...job, target }, signal)) {
+      found.push([...(failure == null ? [] : [failure]), ...(answer == null ? [] : unmet(expectations, answer))])
+      job.failures = found.find(failures => failures.length === 0) ?? found[0]!
+      job.done = true
+      yield { ...event, ...place, ...announcedFields(failure, options) }
+      const identity = answer?.identity
+      if (identity != null) yield { ...identityEvent(answer!.peerId, identity), target: target.text }
+    }
   } catch (error) {
     if (!signal.aborted) throw error
   }
-}
-
-/** From a node of its own, which is gone when this is done: no connection and nothing learned before helps it. */
-async function dialFresh(job: Job, options: EachOptions, signal: AbortSignal): Promise<Attempt> {
-  await using node = await openNode(options)
-  const { text } = job.plan.target
-  const target = { text, addr: job.addr, peerId: null }
-  const result = await attempt(node, target, job.addr, job.resolveMs, { ...options, identified: true }, signal)
-  if (result.failure != null) job.failures.push(result.failure)
-  return result
 }
 
 function undialed({ plan, addr, skipped, lost }: Job): Event<'dial.attempt'> {
@@ -210,7 +214,7 @@ function undialed({ plan, addr, skipped, lost }: Job): Event<'dial.attempt'> {
 const answered: Code[] = ['security_failed', 'tls_cert_invalid']
 
 /** An announced address is stale if nobody answers there, and not if somebody answers who is at fault. */
-function announcedFields({ failures: [failure] }: Job, { announced }: EachOptions) {
+function announcedFields(failure: Failure | null, { announced }: EachOptions) {
   if (announced !== true) return {}
   const nobody = failure != null && ['resolve', 'connect', 'relay'].includes(failure.phase ?? '')
   return { announced: true, stale: nobody && !answered.includes(failure.code) }

@@ -52,6 +52,11 @@ export const codes = {
     says: 'no transport for this address',
     hint: 'give an address with another transport: /tcp, /ws, /quic-v1, /webrtc-direct or /p2p-circuit'
   },
+  blocked_by_browser: {
+    exit: 1,
+    says: 'the browser does not let the page',
+    hint: 'give the peer an address that pages may dial: /wss with a certificate that browsers trust, or /webrtc-direct'
+  },
   no_addresses: { exit: 1, says: 'no address to dial', hint: 'give a multiaddr that says where the peer listens' },
   peer_id_mismatch: {
     exit: 5,
@@ -160,6 +165,16 @@ export const codes = {
     exit: 3,
     says: 'nothing listens for this address',
     hint: 'it listens on /tcp, /ws, /tls/ws, /quic-v1, /webrtc-direct, /unix and RELAY/p2p-circuit'
+  },
+  no_browser: {
+    exit: 3,
+    says: 'no browser to dial from',
+    hint: 'install Chromium (Debian: apt install chromium) or Google Chrome, or name one with --browser-path FILE'
+  },
+  browser_failed: {
+    exit: 3,
+    says: 'the browser does not run',
+    hint: 'try it by itself: BROWSER --headless --version; or name another one with --browser-path FILE'
   },
   key_permissions: { exit: 3, says: 'others can read the private key', hint: 'chmod 600 FILE' },
   key_invalid: { exit: 2, says: 'not a private key', hint: 'make one with: p2pctl key gen FILE' },

@@ -27,6 +27,7 @@ import {
   transfer,
   upgrade
 } from './event-shapes.ts'
+import { browserEvents, page } from './event-browser.ts'
 import { offlineEvents } from './event-offline.ts'
 import { pubsubEvents } from './event-pubsub.ts'
 
@@ -159,7 +160,9 @@ export const events = {
       'skipped?': 'string|null',
       'announced?': 'boolean',
       'stale?': 'boolean',
-      'certificate_checked?': 'boolean'
+      'certificate_checked?': 'boolean',
+      'from?': page.from,
+      'page?': page.page
     }
   ],
   'dial.target': [
@@ -173,6 +176,7 @@ export const events = {
       'left_out?': 'integer'
     }
   ],
+  ...browserEvents,
   'dial.protocol': [
     'a protocol was negotiated on the connection, and nothing sent on it',
     { peer_id: 'string', protocol: 'string', ok: 'boolean', ms: 'number' }

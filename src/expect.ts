@@ -20,13 +20,16 @@ export interface ExpectOptions {
   maxTotal?: number
 }
 
+/** Who answered, as far as something can be expected of it. */
+export type Answer = Pick<Connected, 'peerId' | 'addr' | 'totalMs' | 'identity'>
+
 /** What must hold for a connection; gives what was found instead where it does not. */
 interface Expectation {
   /** As in: expected agent /kubo/, got ... */
   what: string
   expected: string
   /** What was found instead; null where it holds. */
-  check(connected: Connected): string | null
+  check(answer: Answer): string | null
   code?: Code
 }
 
@@ -49,12 +52,12 @@ export function readExpectations(options: ExpectOptions): Expectation[] {
 }
 
 /** The expectations that a connection does not meet, as failures that name what was expected and what was found. */
-export function unmet(expectations: Expectation[], connected: Connected): Failure[] {
+export function unmet(expectations: Expectation[], answer: Answer): Failure[] {
   return expectations.flatMap(({ what, expected, check, code = 'assertion_failed' }) => {
-    const actual = check(connected)
+    const actual = check(answer)
     if (actual == null) return []
     const message = `expected ${what} ${safe(expected)}, got ${safe(actual)}`
-    return [new Failure(code, message, { addr: connected.addr, expected, actual })]
+    return [new Failure(code, message, { addr: answer.addr, expected, actual })]
   })
 }
 

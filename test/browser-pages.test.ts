@@ -28,10 +28,14 @@ async function profile(origin: string, expected?: RegExp) {
     if (new URL(request.url()).origin !== origin) wrong.push(`asked for ${request.url()}`)
   })
   return {
-    /** A page with a reservation. */
-    async online(url: string): Promise<{ page: Page; peerId: string }> {
+    async open(url: string): Promise<Page> {
       const page = await context.newPage()
       await page.goto(url)
+      return page
+    },
+    /** A page with a reservation. */
+    async online(url: string): Promise<{ page: Page; peerId: string }> {
+      const page = await this.open(url)
       await until(page, 'reservation.open')
       return { page, peerId: await page.evaluate(() => p2pctl.peerId) }
     },
@@ -77,8 +81,8 @@ describe('browser, with a real one', patient, () => {
 
   test('twelve pages at once, and each has its reservation', async () => {
     await using served = await serving()
-    // they dial again once the relay has stopped, and the browser itself says that it failed
-    await using pages = await profile(new URL(served.url).origin, /ERR_CONNECTION_REFUSED/)
+    // they dial again when the relay stops, and the browser itself says that it failed
+    await using pages = await profile(new URL(served.url).origin, /^WebSocket connection to '\S+' failed/)
     const online = await Promise.all(Array.from({ length: 12 }, () => pages.online(served.url)))
     assert.equal(new Set(online.map(({ peerId }) => peerId)).size, 12)
     const { code, events } = await served.running.stop('SIGINT')
@@ -89,6 +93,14 @@ describe('browser, with a real one', patient, () => {
     // it is missing where the run was cut off for taking too long
     const summary = events.at(-1)!
     assert.ok(summary.type === 'run.summary' && Number(summary.connections) >= 12, JSON.stringify(summary))
+  })
+
+  test('a page that may not use the relay is told so, and so is whoever runs it', async () => {
+    await using served = await serving('--deny', '127.0.0.0/8')
+    await using pages = await profile(new URL(served.url).origin)
+    const page = await pages.open(served.url)
+    assert.equal((await served.running.next('reservation.refused')).status, 'PERMISSION_DENIED')
+    await until(page, 'reservation.refused')
   })
 
   test('the command line reaches a page: relayed, direct, and from the one to the other', async () => {

@@ -103,6 +103,13 @@ test('a page comes: how to reach it, once, from a terminal and by a link', () =>
   assert.equal(all.filter(line => line.startsWith('  reach that page:')).length, 2)
 })
 
+test('a link is whole, however much it has to do', () => {
+  const url = `http://127.0.0.1:4100/#${Array.from({ length: 20 }, () => `connect=${RELAY}`).join('&')}`
+  const { lines } = draw(browser, [ready({ url, urls: [url] }), { type: 'reservation.open', ...held }], { options })
+  assert.equal(lines[0], `the page is at ${url}`)
+  assert.ok(lines.at(-1)!.endsWith(url.split('#')[1]!), lines.at(-1))
+})
+
 test('-q: where the page and the relay are, and nothing else', () => {
   const { out, err } = draw(browser, visit, { live: true, quiet: true, options })
   assert.equal(out.length, 3)

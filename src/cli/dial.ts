@@ -24,6 +24,16 @@ export function declareDial(command: Command): Command {
     .option('--announced', 'those that the peer announces: which are stale, which of another peer')
     .option('--any', 'one that works is enough; else all that can be dialed from here must work')
     .option('--concurrency <n>', 'dial so many at once; 1 for exact times', count, 8)
+    .optionsGroup('As a page in a browser, every address on its own:')
+    .option('--from-browser', 'dial from pages on http and on https, in the Chromium or Chrome of this machine')
+    .option('--browser-verdict', 'say by rule what such pages may dial; nobody is asked, nothing is sent')
+    .addOption(
+      new Option(
+        '--page-from <where>',
+        'pages of the internet, or local ones, of this machine (default: local for private addresses, else public)'
+      ).choices(['public', 'local'])
+    )
+    .option('--browser-path <file>', 'dial from this browser, of the Chromium family; none is ever downloaded')
     .optionsGroup('Expecting, else exit code 1:')
     .option('--expect-peer <id>', 'this peer answers, else exit code 5')
     .option('--expect-agent <text>', 'its agent version has this in it, or matches this /regex/')
@@ -39,7 +49,7 @@ export function declareDial(command: Command): Command {
     .option('--punch-port <n>', 'with --punch: be dialed back at this TCP port, as one that the router forwards', port)
     .option('--punch-private', 'with --punch: dial private addresses that the peer names too, and name ours')
   return common(seeking(command))
-    .addHelpText('after', `${FIELDS}${PUNCH}${examples(...EXAMPLES)}`)
+    .addHelpText('after', `${FIELDS}${PUNCH}${BROWSER}${examples(...EXAMPLES)}`)
     .action(
       runs(
         () => import('../commands/dial.ts'),
@@ -53,7 +63,7 @@ export function declareDial(command: Command): Command {
 
 /** What --write-out can print, in the lines of the help. */
 const fieldLines = [
-  'target addr transport scope ok skipped stale number of peer_id',
+  'target addr transport scope from page ok skipped stale number of peer_id',
   'resolve_ms relay_ms signal_ms connect_ms security_ms muxer_ms identify_ms',
   'total_ms security muxer limited limit_s limit_bytes',
   'error_code error_phase error_message',
@@ -76,6 +86,14 @@ port that it listens on: across two NATs there is WebRTC alone, by --upgrade or
 a target RELAY/p2p-circuit/webrtc/p2p/PEER-ID.
 `
 
+const BROWSER = `
+--from-browser ends with 0 if some page reaches each address, with --any one of
+them; what no page can dial, as /tcp, counts. --browser-verdict ends with 0 if
+by rule some page may dial each target, with --any one of them: that is no
+promise that anybody answers. Else with 1, or for one address alone with the
+code of its failure; with 3 if there is no browser that could dial.
+`
+
 /** A format of --write-out, which names no field that there is not. */
 function format(text: string): string {
   const unknown = [...text.matchAll(/%%|%\{([^}]*)\}/g)].find(
@@ -91,6 +109,8 @@ const EXAMPLES = [
   'dial /ip4/127.0.0.1/tcp/4001 --protocol /ipfs/ping/1.0.0',
   'dial --each --any /dnsaddr/bootstrap.libp2p.io',
   'dial --announced /ip4/127.0.0.1/tcp/4001',
+  'dial --from-browser /ip4/127.0.0.1/tcp/4002/ws/p2p/12D3KooW...',
+  'dial --browser-verdict /dns4/example.org/tcp/443/wss',
   'dial /ip4/127.0.0.1/tcp/4001 --expect-transport tcp --max-total 5s',
   "dial /ip4/127.0.0.1/tcp/4001 --write-out '%{addr}\\t%{total_ms}\\n'"
 ]

@@ -1,6 +1,8 @@
 import type { Connection } from '@libp2p/interface'
+import type { BrowserOptions } from '../browser/from-browser.ts'
+import { refuseForBrowsers } from '../browser/refuse.ts'
 import { connect } from '../connect.ts'
-import { dialEach, type EachOptions } from '../each.ts'
+import { dialEach } from '../each.ts'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { readExpectations, unmet } from '../expect.ts'
@@ -10,7 +12,7 @@ import { safe } from '../safe.ts'
 import { upgrade } from '../upgrade.ts'
 import { failureEvent, missed, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
 
-export interface Options extends Omit<EachOptions, 'concurrency'>, TargetOptions {
+export interface Options extends Omit<BrowserOptions, 'concurrency'>, TargetOptions {
   target: string[]
   /** Protocol IDs to negotiate. */
   protocol?: string[]
@@ -25,6 +27,10 @@ export interface Options extends Omit<EachOptions, 'concurrency'>, TargetOptions
   /** Of a connection through a relay make a direct one. */
   upgrade?: boolean
   concurrency?: number
+  /** Every address on its own, from the pages of a browser. */
+  fromBrowser?: boolean
+  /** What those pages may dial, by rule and offline. */
+  browserVerdict?: boolean
 }
 
 /** Nodes at once, each with a handshake to compute: more would measure this machine. */
@@ -34,6 +40,14 @@ export default async function* dial(options: Options, signal: AbortSignal): Asyn
   const expectations = readExpectations(options)
   refuseNonsense(options)
   const targets = await readTargets(options.target, options)
+  if (options.browserVerdict === true) {
+    const { judge } = await import('../browser/judge.ts')
+    return yield* judge(targets, options.pageFrom, options.any === true)
+  }
+  if (options.fromBrowser === true) {
+    const { dialFromBrowser } = await import('../browser/from-browser.ts')
+    return yield* dialFromBrowser(targets, { concurrency: CONCURRENCY, ...options }, signal)
+  }
   if (options.each === true || options.announced === true) {
     return yield* dialEach(targets, { concurrency: CONCURRENCY, ...options }, signal)
   }
@@ -62,7 +76,8 @@ export default async function* dial(options: Options, signal: AbortSignal): Asyn
 }
 
 function refuseNonsense(options: Options): void {
-  const many = options.each === true || options.announced === true
+  refuseForBrowsers(options)
+  const many = [options.each, options.announced, options.fromBrowser, options.browserVerdict].includes(true)
   if (options.punch !== true && (options.punchPort != null || options.punchPrivate === true)) {
     throw new Failure(
       'invalid_option',
@@ -79,15 +94,19 @@ function refuseNonsense(options: Options): void {
     '--punch': options.punch
   }).flatMap(([name, value]) => (value == null ? [] : name))
   if (many && option != null) {
-    throw new Failure('invalid_option', `${option} is for one connection, and --each and --announced make many`, {
+    throw new Failure('invalid_option', `${option} is for one connection, and ${manyBy(options)} makes many`, {
       hint: 'dial the address that is meant alone'
     })
   }
   if (options.any === true && !many) {
-    throw new Failure('invalid_option', '--any is for --each and --announced', {
+    throw new Failure('invalid_option', '--any is for --each, --announced and --from-browser', {
       hint: 'without them the first address that works is enough anyway'
     })
   }
+}
+
+function manyBy({ each, announced, fromBrowser }: Options): string {
+  return fromBrowser === true ? '--from-browser' : each === true && announced !== true ? '--each' : '--announced'
 }
 
 /** Gives what did not hold of a connection that was made. */

@@ -7,9 +7,9 @@ import { madeOf, resultOf } from './words.ts'
 
 type Attempt = Event<'dial.attempt'>
 
-interface Column {
+interface Column<T> {
   head: string
-  cell(attempt: Attempt): string
+  cell(row: T): string
   /** Figures stand below each other by their end. */
   right?: boolean
 }
@@ -26,33 +26,76 @@ const phaseColumns = [
 
 /** Every address of `--each` and `--announced` in a table, and below those that fail or are skipped the reason. */
 export function tableOf(attempts: Attempt[], pen: Pen) {
-  const { chalk, live, columns } = pen
-  const shown = columnsOf(attempts, live)
-  const widths = shown.map(({ head, cell }) =>
-    Math.max(...[head, ...attempts.map(cell)].map(text => stringWidth(text)))
-  )
-  const row = (cells: string[]): string =>
+  const { chalk, live } = pen
+  return layOut(columnsOf(attempts, live), attempts, pen, ({ skipped, error }) => {
+    if (skipped != null) return chalk.dim(safe(skipped))
+    return error == null ? null : chalk.red(shortIds(error.message, live))
+  })
+}
+
+/** Rows in columns; where they are too wide each has its first cell on a line of its own. `below` is said of a row. */
+export function layOut<T>(shown: Column<T>[], rows: T[], pen: Pen, below: (row: T) => string | null) {
+  const widths = shown.map(({ head, cell }) => Math.max(...[head, ...rows.map(cell)].map(text => stringWidth(text))))
+  const line = (cells: string[]): string =>
     cells
       .map((cell, at) => (shown[at]!.right ? pad('', widths[at]! - stringWidth(cell)) + cell : pad(cell, widths[at]!)))
       .join('  ')
       .trimEnd()
-  const narrow = widths.reduce((sum, width) => sum + width + 2, 0) > columns
+  const narrow = widths.reduce((sum, width) => sum + width + 2, 0) > pen.columns
   // where it is too wide, each address has a line of its own, and what is known of it stands below
   const fold = (cells: string[]): string[] =>
-    narrow ? [cells[0]!, `  ${row(['', ...cells.slice(1)]).trimStart()}`] : [row(cells)]
+    narrow ? [cells[0]!, `  ${line(['', ...cells.slice(1)]).trimStart()}`] : [line(cells)]
   return {
-    head: (): string[] => fold(shown.map(({ head }) => head)).map(line => chalk.dim(line)),
-    lines: (attempt: Attempt): string[] => {
-      const lines = fold(shown.map(({ cell }) => cell(attempt)))
-      const why = attempt.skipped ?? (attempt.error == null ? null : shortIds(attempt.error.message, live))
-      if (why == null) return lines
-      const color = attempt.skipped == null ? chalk.red : chalk.dim
-      return [...lines, color(`    ${attempt.skipped == null ? why : safe(why)}`)]
+    head: (): string[] => fold(shown.map(({ head }) => head)).map(text => pen.chalk.dim(text)),
+    lines: (row: T): string[] => {
+      const why = below(row)
+      return [...fold(shown.map(({ cell }) => cell(row))), ...(why == null ? [] : [`    ${why}`])]
     }
   }
 }
 
-function columnsOf(attempts: Attempt[], live: boolean): Column[] {
+type Verdict = Event<'dial.verdict'>
+
+/** What pages may dial, and below it why not, or on what condition. */
+export function verdictTable(verdicts: Verdict[], pen: Pen) {
+  const { chalk, live } = pen
+  const columns: Column<Verdict>[] = [
+    { head: 'ADDRESS', cell: ({ addr }) => shortIds(bareAddr(addr), live) },
+    { head: 'TRANSPORT', cell: ({ transport }) => transport ?? '-' },
+    { head: 'FROM', cell: fromOf },
+    { head: 'VERDICT', cell: ({ ok, code }) => (ok == null ? 'unknown' : ok ? 'may' : `may not: ${code}`) }
+  ]
+  return layOut(columns, verdicts, pen, ({ ok, message }) =>
+    message == null ? null : (ok === false ? chalk.red : chalk.dim)(safe(message, 256))
+  )
+}
+
+/** A page on http and one on https of which the same is to be said share a row. */
+export function withoutTwins<T extends Attempt | Verdict>(rows: T[]): (T & { both?: boolean })[] {
+  const isTwin = (a: T, b: T | undefined): boolean =>
+    a.from === 'http' &&
+    b?.from === 'https' &&
+    a.addr === b.addr &&
+    a.page === b.page &&
+    sayOf(a) != null &&
+    sayOf(a) === sayOf(b)
+  return rows.flatMap((row, at) => {
+    if (at > 0 && isTwin(rows[at - 1]!, row)) return []
+    return isTwin(row, rows[at + 1]) ? { ...row, both: true } : row
+  })
+}
+
+/** What a row says beside where it was dialed from. Times differ, so that rows that work are never the same. */
+function sayOf(row: Attempt | Verdict): string | null {
+  if (row.type === 'dial.verdict') return JSON.stringify([row.ok, row.code, row.message])
+  return row.error == null ? null : JSON.stringify([row.error.code, row.error.message])
+}
+
+function fromOf({ from, page, both }: Partial<Pick<Verdict, 'from' | 'page'>> & { both?: boolean }): string {
+  return from == null ? '-' : `${page === 'local' ? 'local ' : ''}${both ? 'http, https' : from}`
+}
+
+function columnsOf(attempts: Attempt[], live: boolean): Column<Attempt>[] {
   const ms = (value: number | null | undefined): string => (value == null ? '-' : duration(value))
   const timed = phaseColumns.filter(
     // most dials have neither a name to look up nor a muxer phase, and WebRTC alone is signalled
@@ -65,6 +108,7 @@ function columnsOf(attempts: Attempt[], live: boolean): Column[] {
       ? [{ head: 'SCOPE', cell: ({ scope }: Attempt) => scope ?? '-' }]
       : []),
     { head: 'TRANSPORT', cell: ({ transport }) => transport ?? '-' },
+    ...(attempts.some(({ from }) => from != null) ? [{ head: 'FROM', cell: fromOf }] : []),
     { head: 'RESULT', cell: resultOf },
     ...timed.map(([head, key]) => ({ head, cell: ({ phases }: Attempt) => ms(phases[key]), right: true })),
     { head: 'TOTAL', cell: ({ total_ms, skipped }) => (skipped == null ? ms(total_ms) : '-'), right: true },

@@ -2,7 +2,7 @@ import { scopeOf } from '../addr.ts'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
-import { inOrder, tableOf, targetLine } from './dial-table.ts'
+import { inOrder, tableOf, targetLine, verdictTable, withoutTwins } from './dial-table.ts'
 import { bar, bareAddr, duration, fit, plural, shortId, shortIds } from './format.ts'
 import { punchView } from './punch.ts'
 import { type Screen, viewOf } from './screen.ts'
@@ -17,12 +17,29 @@ export default viewOf(screen => {
   let attempts: Event<'dial.attempt'>[] = []
   const each: Event<'dial.attempt'>[] = []
   let table: ReturnType<typeof tableOf> | undefined
+  const verdicts: Event<'dial.verdict'>[] = []
   const targets: Event<'dial.target'>[] = []
   let relayed = false
   let mayUpgrade = false
   let upgraded = false
+  const rowsOf = (name: string | undefined) => withoutTwins(inOrder(each.filter(({ target }) => target === name)))
+  const withHead = <T extends { head(): string[] }>(drawn: T): T => {
+    if (!quiet && each.length + verdicts.length > 0) for (const line of drawn.head()) out.line(line)
+    return drawn
+  }
   return {
     'run.start': () => status('dialing'),
+    'browser.start': ({ path, version, sandbox, webrtc_loopback }) => {
+      status('dialing')
+      if (quiet) return
+      err.line(err.chalk.dim(`from the pages of ${safe(path.split(/[\\/]/).at(-1)!)} ${safe(version)}`))
+      if (!verbose) return
+      err.line(err.chalk.dim(`  ${safe(path)}, ${sandbox ? 'in its sandbox' : 'without its sandbox, as this is root'}`))
+      if (webrtc_loopback) err.line(err.chalk.dim('  this machine has loopback alone: WebRTC is told to use that'))
+    },
+    'dial.verdict': event => {
+      verdicts.push(event)
+    },
     'dial.resolve': ({ addr, addrs, ms, source }) => {
       const what = source == null ? `resolved ${safe(addr)} to` : `found by ${safe(source)} at`
       if (!quiet) err.line(err.chalk.dim(`${what} ${plural(addrs.length, 'address')} in ${duration(ms)}`))
@@ -34,7 +51,8 @@ export default viewOf(screen => {
     'dial.attempt': event => {
       if (event.scope != null) {
         each.push(event)
-        status(`${each.length} of ${plural(Math.max(each.length, event.of ?? 0), 'address')} dialed`)
+        const dialed = each.filter(({ from }) => from !== 'https').length
+        status(`${dialed} of ${plural(Math.max(dialed, event.of ?? 0), 'address')} dialed`)
         return
       }
       attempts.push(event)
@@ -49,13 +67,13 @@ export default viewOf(screen => {
     'dial.target': event => {
       status(null)
       targets.push(event)
-      if (table == null) {
-        table = tableOf(each, out)
-        if (!quiet && each.length > 0) for (const line of table.head()) out.line(line)
-      }
-      const own = inOrder(each.filter(({ target }) => target === event.target))
-      for (const attempt of own) for (const line of table.lines(attempt)) out.line(line)
-      if (!quiet && (own.length > 1 || event.left_out != null)) out.line(targetLine(event))
+      // the verdicts of many targets are of one table: they are all there at once
+      if (verdicts.length > 0) return
+      const names = [...new Set(each.map(({ target }) => target))]
+      table ??= withHead(tableOf(names.flatMap(rowsOf), out))
+      for (const attempt of rowsOf(event.target)) for (const line of table.lines(attempt)) out.line(line)
+      const { working, failed, skipped, left_out } = event
+      if (!quiet && (working + failed + skipped > 1 || left_out != null)) out.line(targetLine(event))
     },
     'connection.upgrade': event => {
       upgraded = true
@@ -77,6 +95,11 @@ export default viewOf(screen => {
     },
     'run.summary': ({ ok }) => {
       status(null)
+      const rows = withoutTwins(verdicts)
+      if (rows.length > 0) {
+        const judged = withHead(verdictTable(rows, out))
+        for (const row of rows) for (const line of judged.lines(row)) out.line(line)
+      }
       if (ok && !quiet && relayed && mayUpgrade && !upgraded) {
         err.line(err.chalk.dim('the peer takes WebRTC: --upgrade makes a direct connection of this one'))
       }

@@ -16,6 +16,8 @@ export const fields: Record<string, (dialed: Dialed) => Value> = {
   addr: ({ attempt }) => attempt?.addr,
   transport: ({ attempt }) => attempt?.transport,
   scope: ({ attempt }) => attempt?.scope,
+  from: ({ attempt }) => attempt?.from,
+  page: ({ attempt }) => attempt?.page,
   ok: ({ attempt }) => attempt?.ok ?? false,
   skipped: ({ attempt }) => attempt?.skipped,
   stale: ({ attempt }) => attempt?.stale,

@@ -19,8 +19,8 @@ const MOST_KNOWN = 1000
 const MOST_WAITING = 64
 
 export interface Discovery {
-  /** The network may be another one: those that were met before may be dialed again. */
-  woke(): void
+  /** The network was away, or is another one: those that were met before may be dialed again. */
+  forget(): void
 }
 
 /**
@@ -67,7 +67,7 @@ export function openDiscovery(
     }
   }
   void tell().catch(error => signal.aborted || say(errorOf(error)))
-  return { woke: () => met.clear() }
+  return { forget: () => met.clear() }
 }
 
 async function endSignallingWith(node: Node, peerId: string): Promise<void> {

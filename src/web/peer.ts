@@ -1,10 +1,9 @@
 /** The peer that a page is: what `p2pctl listen --circuit RELAY --webrtc --pubsub` is in a terminal. */
-import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
 import { tellOfOtherWays } from '../identified.ts'
 import type { Node } from '../node.ts'
-import { ownAddrs, watch } from '../watch.ts'
+import { watch } from '../watch.ts'
 import { listenOverWebrtc } from '../webrtc.ts'
 import { connectionTo } from './connections.ts'
 import { dialTarget, targetOf } from './dialing.ts'
@@ -38,6 +37,7 @@ export interface PagePeer {
   readonly settled: Promise<void>
   /** Dials an address of any kind. Without a reservation yet, one is asked for where it leads to a relay. */
   connect(addr: string): Promise<void>
+  /** Closes all connections to a peer; with those to the relay the reservation is over. */
   hangUp(peerId: string): Promise<void>
   /** Over /p2pctl/send/1.0.0; confirmed once `send.done` is said. */
   send(peerId: string, text: string): Promise<void>
@@ -68,7 +68,11 @@ export async function openPeer(
   const over = new AbortController()
   const signal = AbortSignal.any([runSignal, over.signal])
   const node = await openPageNode(discovery, stun)
-  const say = withoutRepeats(tell)
+  let met: Discovery | null = null
+  const say = withoutRepeats(event => {
+    tell(event)
+    if (event.type === 'reservation.open') met?.forget()
+  })
   say({ type: 'run.start', peer_id: node.peerId })
 
   const gate = openGate()
@@ -84,9 +88,9 @@ export async function openPeer(
 
   const topical = openTopics(node, gate, queue, signal)
   const reachable = openReachability(node, say, signal)
-  const met: Discovery | null = discovery.length === 0 ? null : openDiscovery(node, discovery, say, signal)
+  if (discovery.length > 0) met = openDiscovery(node, discovery, say, signal)
   onWaking(() => {
-    met?.woke()
+    met?.forget()
     reachable.woke()
   }, signal)
   // the relay frees its slot, and the other peers see at once that nobody is there
@@ -118,6 +122,7 @@ export async function openPeer(
     hangUp: peerId =>
       attempted(peerId, async () => {
         connectionTo(node, peerId)
+        await reachable.leave(peerId)
         const all = node.libp2p.getConnections().filter(one => one.remotePeer.toString() === peerId)
         await Promise.all(all.map(one => one.close().catch(error => one.abort(error))))
       }),
@@ -129,13 +134,11 @@ export async function openPeer(
     publish: (topic, text) => attempted(topic, async () => say(await topical.publish(topic, text))),
     useRelay: addr =>
       attempted(addr ?? undefined, async () => {
-        const target = addr == null ? null : targetOf(addr)
-        await reachable.use(target)
-        if (target == null) say({ type: 'listen.addrs', addrs: ownAddrs(node) })
+        await reachable.use(addr == null ? null : targetOf(addr))
       }),
     discard: path => inbox.discard(path),
     stop: async () => {
-      over.abort(new Failure('internal', 'the peer was stopped'))
+      over.abort()
       await node[Symbol.asyncDispose]()
     }
   }

@@ -31,6 +31,8 @@ export interface Reachability {
   use(target: Target | null): Promise<void>
   /** Reserves on a peer that a person has connected to, if it is a relay and there is none yet. */
   adopt(target: Target, connected: Connected): Promise<void>
+  /** Gives the reservation up, if it is on this relay. */
+  leave(peerId: string): Promise<void>
   /** The page may have slept, and its connections with it. */
   woke(): void
 }
@@ -60,6 +62,7 @@ export function openReachability(node: Node, say: (event: Said) => void, signal:
     own?.over.abort()
     if (own?.held == null) return
     withdraw(node, own.held)
+    say({ type: 'listen.addrs', addrs: ownAddrs(node) })
     const { connection } = own.held
     await connection.close().catch(error => connection.abort(error))
   }
@@ -114,6 +117,9 @@ export function openReachability(node: Node, say: (event: Said) => void, signal:
       if (life != null || !adopts) return
       const found = await relayAmong(node, target, connected, signal)
       if (found != null && life == null && adopts) await begin(found.target, found.connected)
+    },
+    async leave(peerId) {
+      if (life?.held?.peerId === peerId) await end()
     },
     woke() {
       if (life?.held == null) return life?.hurry.abort()

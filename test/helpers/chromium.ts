@@ -46,6 +46,12 @@ async function find(): Promise<Found> {
   }
 }
 
+/** The executable, for what launches it by itself. */
+export async function chromiumPath(): Promise<string> {
+  found ??= find()
+  return (await found).executablePath
+}
+
 /** Headless; WebRTC finds loopback as well. */
 export async function launchChromium(): Promise<Browser> {
   found ??= find()

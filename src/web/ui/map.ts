@@ -15,7 +15,7 @@ interface Placed {
 
 /** A picture of who is connected: straight lines are direct, and those by way of the relay are relayed. */
 export function drawMap(): (state: PageState) => void {
-  const picture = svg('svg', { viewBox: '0 0 480 340', role: 'img' })
+  const picture = svg('svg', { viewBox: '0 12 480 318', role: 'img' })
   const reserved = svg('path', { class: 'map-held', d: `M${TAB.x} ${TAB.y}L${RELAY.x} ${RELAY.y}` })
   const lines = svg('g')
   const nobody = circle('map-nobody', { x: PEERS.x, y: TAB.y }, 18)

@@ -1,5 +1,6 @@
 import { safe } from '../../safe.ts'
 import { clock, plural, shortId } from '../../views/format.ts'
+import { fileName } from './file-name.ts'
 import { byId, el, listIn, set, write } from './dom.ts'
 import { problemOf } from './problem.ts'
 import type { Entry, PageState, Topic } from './state.ts'
@@ -71,12 +72,6 @@ function whoOf({ kind, peerId, topic, as }: Entry): string {
   const who = peerId == null ? (kind === 'sent' ? '' : 'unsigned') : shortId(peerId, true)
   const where = topic == null ? '' : `${kind === 'sent' ? '' : ' on '}${safe(topic, 64)}`
   return `${kind === 'sent' ? sent : verbs[kind]}${who}${where}`
-}
-
-/** A name that means the same to every file system, and leads nowhere else. */
-export function fileName(name: string): string {
-  const plain = name.replace(/[\\/:*?"<>|\p{Cc}\p{Cf}]+/gu, '_').replace(/^[.\s_]+|[.\s]+$/g, '')
-  return plain.slice(0, 120) || 'file'
 }
 
 /** Whom a message can go to. The newest peer is chosen until somebody chooses. */

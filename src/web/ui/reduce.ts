@@ -297,16 +297,7 @@ function failed(state: PageState, event: Event<'error'>, at: Date): PageState {
 function opened(state: PageState, event: Event<'connection.open'>, at: Date): PageState {
   const { peer_id: peerId, remote_addr: addr, direction, transport, limited } = event
   const peer = state.peers.find(one => one.peerId === peerId) ?? { peerId, links: [], agent: null, times: [] }
-  const told = event.target == null ? 'watched' : 'dialed'
-  const twin = peer.links.findIndex(
-    one =>
-      one.addr === addr && direction === 'outbound' && one.direction === direction && ![told, 'both'].includes(one.told)
-  )
-  if (twin >= 0) {
-    const links = peer.links.with(twin, { ...peer.links[twin]!, told: 'both' })
-    return withPeer(state, peerId, () => ({ ...peer, links }))
-  }
-  const link: Link = { addr, direction, transport, limited, made: madeOf(event), told }
+  const link: Link = { addr, direction, transport, limited, made: madeOf(event) }
   const next = { ...peer, links: [...peer.links, link] }
   if (peer.links.length > 0) {
     const more = withPeer(state, peerId, () => next)

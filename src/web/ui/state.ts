@@ -45,8 +45,6 @@ export interface Link {
   transport: string
   limited: boolean
   made: string
-  /** A connection that this side dialed is told of twice: by who watches the node, and by who dialed. */
-  told: 'watched' | 'dialed' | 'both'
 }
 
 export interface Peer {

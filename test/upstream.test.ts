@@ -21,7 +21,7 @@ import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { askKad, KAD } from '../src/protocols/kad.ts'
-import { MAX_MESSAGE_BYTES } from '../src/gossip.ts'
+import { type Gossip, MAX_MESSAGE_BYTES } from '../src/gossip.ts'
 import { dhtNode } from './helpers/dht-network.ts'
 import { reader, writer } from 'protons-runtime'
 import { identifiedBy, identifyMessage, says } from './helpers/identify.ts'
@@ -386,6 +386,23 @@ describe('@libp2p/gossipsub 17', patient, () => {
     stream.send(rpc({ messages: [{ topic: 'news', data: Buffer.alloc(4 * 2 ** 20) }] }))
     await node.until(() => node.pubsub.getPeers().length === 0)
     assert.equal(node.getConnections()[0]?.status, 'open')
+  })
+
+  test('it stays with a stream whose connection closes, though there is another (src/identified.ts)', async () => {
+    await using one = await topicNode()
+    await using other = await topicNode({}, [LOCAL])
+    one.pubsub.subscribe('t')
+    other.pubsub.subscribe('t')
+    await one.meet(addrOf(other))
+    await Promise.all([one.subscribers('t', 1), other.subscribers('t', 1)])
+    const [first] = one.getConnections()
+    await one.dial(multiaddr(addrOf(other)), { force: true })
+    await once(events(one), 'peer:identify')
+    await first!.close()
+    // two heartbeats later it still has nothing to send on
+    for (let beat = 0; beat < 2; beat++) await once(one.pubsub as unknown as EventTarget, 'gossipsub:heartbeat')
+    assert.equal(one.getConnections().length, 1)
+    assert.equal((one.pubsub as Gossip).streamsOutbound.size, 0)
   })
 })
 

@@ -3,7 +3,7 @@ import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf, relayPart } from '../addr.ts'
 import type { Connected } from '../connect.ts'
-import { errorEvent } from '../errors.ts'
+import { type Code, errorEvent } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { pause } from '../flow.ts'
 import { tellIdentity } from '../identified.ts'
@@ -19,6 +19,8 @@ import { failureOf } from './failures.ts'
 
 /** https://github.com/libp2p/specs/blob/master/relay/circuit-v2.md */
 const HOP = '/libp2p/circuit/relay/0.2.0/hop'
+/** What does not change while the page is open. */
+const HOPELESS: Code[] = ['no_transport', 'invalid_multiaddr', 'dial_self', 'dnsaddr_empty', 'internal']
 const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 30_000
 /** A connection that has slept answers in this time, or it is not there any more. */
@@ -98,6 +100,7 @@ export function openReachability(node: Node, say: (event: Said) => void, signal:
         if (told !== failure.code) say(errorEvent(failure))
         told = failure.code
         tried()
+        if (HOPELESS.includes(failure.code)) return
         say(retryEvent(own.target, failure.code, waitMs))
         await pause(waitMs, round)
         waitMs = own.hurry.signal.aborted ? FIRST_WAIT_MS : Math.min(2 * waitMs, LONGEST_WAIT_MS)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { networkInterfaces } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import type { Said } from '../src/events.ts'
@@ -147,6 +149,24 @@ describe('browser, with a real one', patient, () => {
       undefined,
       { timeout: 20_000 }
     )
+  })
+
+  test('a tab that stays open finds the relay again after a restart with the same ports and identity', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'p2pctl-browser-'))
+    const identity = ['--identity', join(folder, 'relay.key')]
+    try {
+      assert.equal((await run(['key', 'gen', identity[1]!])).code, 0)
+      await using first = await serving(...identity)
+      const ports = ['--port', new URL(first.url).port, '--ws', first.relay.split('/')[4]!]
+      await using pages = await profile(new URL(first.url).origin, /^WebSocket connection to '\S+' failed/)
+      const { peerId } = await pages.online(first.url)
+      assert.equal((await first.running.stop('SIGINT')).code, 0)
+      await using second = await serving(...identity, ...ports)
+      assert.deepEqual([second.url, second.relay], [first.url, first.relay])
+      assert.equal((await second.running.next('reservation.open')).peer_id, peerId)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   test('at an address of the network, where browsers trust a page with less', async t => {

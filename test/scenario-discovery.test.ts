@@ -2,8 +2,10 @@
 // connect directly, and exchange messages of a topic with `p2pctl pubsub`.
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
 import { run, start } from './helpers/cli.ts'
-import { openPages } from './helpers/page.ts'
+import { clickConnect, clickSend, logged, openPages, rowOf } from './helpers/page.ts'
+import { openBrowser } from './helpers/site.ts'
 
 const patient = { timeout: 60_000 }
 const WS = ['-l', '/ip4/127.0.0.1/tcp/0/ws']
@@ -55,3 +57,41 @@ describe('browsers that know the relay alone', patient, () => {
     assert.equal((await a.next('message.received')).text, 'without the relay')
   })
 })
+
+describe('p2pctl browser', patient, () => {
+  test('two tabs of somebody who only clicks are connected directly, and talk to a node and on a topic', async t => {
+    await using command = start(['browser', '--json', '--topic', 'news'])
+    const { url, relay } = await command.next('listen.ready')
+    const { origin, hash } = new URL(url!)
+    await using chromium = await openBrowser(origin, { test: t })
+    const first = await chromium.open(`/${hash}`)
+    await first.locator('[data-testid=status][data-state=online]').waitFor()
+    const [second] = await Promise.all([first.context().waitForEvent('page'), first.getByTestId('second-peer').click()])
+    const ids = await Promise.all([first, second].map(async page => await idOf(page)))
+    const direct = '[data-transport=webrtc][data-limited=false]'
+    await rowOf(first, ids[1]!).and(first.locator(direct)).waitFor()
+    await rowOf(second, ids[0]!).and(second.locator(direct)).waitFor()
+    await clickSend(first, ids[1]!, 'from tab to tab')
+    await logged(second, 'received', 'from tab to tab').waitFor()
+    // a node on the same topic, through the relay that the command runs
+    await using subscriber = start(['pubsub', 'sub', 'news', '--json', '--bootstrap', relay!])
+    await subscriber.next('pubsub.graft')
+    await clickSend(second, 'news', 'to all')
+    await logged(first, 'topic', 'to all').waitFor()
+    assert.equal((await subscriber.next('message.received')).peer_id, ids[1])
+    // and a node that is told to nobody but this tab
+    await using daemon = start(['listen', '--json', ...WS])
+    const { addrs, peer_id: daemonId } = await daemon.next('listen.ready')
+    await clickConnect(first, addrs[0]!)
+    await rowOf(first, daemonId).waitFor()
+    await clickSend(first, daemonId, 'to the node')
+    assert.equal((await daemon.next('message.received')).text, 'to the node')
+  })
+})
+
+/** Once the page shows it. */
+async function idOf(page: Page): Promise<string> {
+  const shown = page.getByTestId('peer-id').filter({ hasText: '12D3KooW' })
+  await shown.waitFor()
+  return await shown.innerText()
+}

@@ -8,24 +8,30 @@ import type { TestContext } from 'node:test'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { launchChromium, openContext } from './chromium.ts'
 
-export interface SiteOptions {
-  /** What is at a path; null for nothing. */
-  answer(path: string): Promise<string | Buffer | null>
-  /** Its Content-Security-Policy. */
-  policy: string
+export interface WatchOptions {
   /** Messages of the console that are a part of the test, as those of a WebSocket that fails. */
   expected?: RegExp | undefined
   /** Complaints fail it, beside what it fails by itself; without it they are thrown when the site is closed. */
   test?: TestContext | undefined
 }
 
-export interface Site extends AsyncDisposable {
+export interface SiteOptions extends WatchOptions {
+  /** What is at a path; null for nothing. */
+  answer(path: string): Promise<string | Buffer | null>
+  /** Its Content-Security-Policy. */
+  policy: string
+}
+
+export interface Watched extends AsyncDisposable {
   browser: Browser
-  url: string
   /** A browser profile of its own with the page at this path in it; what has to be there first is prepared. */
   open(path: string, prepare?: (page: Page) => Promise<void>): Promise<Page>
   /** Messages of the console that are a part of the test from now on. */
   expect(pattern: RegExp): void
+}
+
+export interface Site extends Watched {
+  url: string
 }
 
 const TYPES: Record<string, string> = { '.js': 'text/javascript', '.css': 'text/css', '.json': 'application/json' }
@@ -40,7 +46,7 @@ const TELL_STUN = `globalThis.RTCPeerConnection = new Proxy(RTCPeerConnection, {
   }
 })`
 
-export async function openSite({ answer, policy, expected, test }: SiteOptions): Promise<Site> {
+export async function openSite({ answer, policy, ...watching }: SiteOptions): Promise<Site> {
   await using stack = new AsyncDisposableStack()
   const server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url!, 'http://localhost')
@@ -57,9 +63,14 @@ export async function openSite({ answer, policy, expected, test }: SiteOptions):
     await once(server, 'close')
   })
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const browser = await launchChromium()
-  stack.defer(() => browser.close())
+  const watched = stack.use(await openBrowser(url, watching))
+  const owned = stack.move()
+  return { ...watched, url, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
 
+/** A browser for the site at this origin. */
+export async function openBrowser(url: string, { expected, test }: WatchOptions): Promise<Watched> {
+  const browser = await launchChromium()
   const complaints: string[] = []
   const fine = expected == null ? [] : [expected]
   test?.after(() => assert.deepEqual(complaints, []))
@@ -79,10 +90,8 @@ export async function openSite({ answer, policy, expected, test }: SiteOptions):
       })
     })
   }
-  const owned = stack.move()
   return {
     browser,
-    url,
     async open(path, prepare = async () => {}) {
       const context = await openContext(browser)
       watch(context)
@@ -97,7 +106,7 @@ export async function openSite({ answer, policy, expected, test }: SiteOptions):
     },
     expect: pattern => void fine.push(pattern),
     async [Symbol.asyncDispose]() {
-      await owned.disposeAsync()
+      await browser.close()
       if (test == null) assert.deepEqual(complaints, [])
     }
   }

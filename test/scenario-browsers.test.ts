@@ -7,7 +7,7 @@ import { start } from './helpers/cli.ts'
 import { clickConnect, clickSend, logged, openPages, rowOf } from './helpers/page.ts'
 import { openOtherPages } from './helpers/other-page.ts'
 
-const patient = { timeout: 60_000 }
+const patient = { timeout: 180_000 }
 const WS = ['-l', '/ip4/127.0.0.1/tcp/0/ws']
 /** What the browser writes itself when the relay is gone and the page asks for it again. */
 const RELAY_GONE = /ERR_CONNECTION_(REFUSED|RESET)/

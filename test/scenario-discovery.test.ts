@@ -7,7 +7,7 @@ import { run, start } from './helpers/cli.ts'
 import { clickConnect, clickSend, logged, openPages, rowOf } from './helpers/page.ts'
 import { openBrowser } from './helpers/site.ts'
 
-const patient = { timeout: 60_000 }
+const patient = { timeout: 180_000 }
 const WS = ['-l', '/ip4/127.0.0.1/tcp/0/ws']
 const DISCOVERY = '_peer-discovery._p2p._pubsub'
 

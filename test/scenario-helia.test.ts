@@ -6,7 +6,7 @@ import type { Page } from 'playwright-core'
 import { start } from './helpers/cli.ts'
 import { ask, openOtherPages } from './helpers/other-page.ts'
 
-const patient = { timeout: 60_000 }
+const patient = { timeout: 180_000 }
 const WS = ['-l', '/ip4/127.0.0.1/tcp/0/ws']
 
 interface Link {

@@ -7,7 +7,7 @@ import { one, only } from './helpers/collect.ts'
 import { heliaPeer } from './helpers/helia.ts'
 import { openPages } from './helpers/page.ts'
 
-const patient = { timeout: 60_000 }
+const patient = { timeout: 180_000 }
 const WS = '/ip4/127.0.0.1/tcp/0/ws'
 
 describe('browser to node daemon', patient, () => {

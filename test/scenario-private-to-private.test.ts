@@ -6,7 +6,7 @@ import type { Page } from 'playwright-core'
 import { start } from './helpers/cli.ts'
 import { openOtherPages } from './helpers/other-page.ts'
 
-const patient = { timeout: 60_000 }
+const patient = { timeout: 180_000 }
 const WS = ['-l', '/ip4/127.0.0.1/tcp/0/ws']
 
 /** The lines of the page's output that begin so, once there are as many; the newest last. */

@@ -79,7 +79,7 @@ function waterfall(made: Event<'dial.attempt'>): HTMLElement {
   list.append(
     el('dt', { class: 'total' }, 'total'),
     el('dd', { class: 'ms total' }, duration(made.total_ms)),
-    el('dd', { class: 'rest' }, totalNotes(made).join('   '))
+    el('dd', { class: 'rest' }, totalNotes(made).join(', '))
   )
   return list
 }

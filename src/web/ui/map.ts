@@ -79,8 +79,8 @@ function linkOf({ peer: { peerId } }: Placed): Drawn<Placed> {
       set(node, { 'data-limited': String(isLimited) })
       set(line, { d: `M${TAB.x} ${TAB.y}${over}${PEERS.x} ${y}` })
       set(dot, { cy: y })
-      set(name, { y: y - 2 })
-      set(time, { y: y + 15 })
+      set(name, { y: y - 3 })
+      set(time, { y: y + 16 })
       write(time, rtt == null ? '' : duration(rtt))
     }
   }

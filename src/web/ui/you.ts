@@ -56,7 +56,8 @@ function leftWords(ms: number): string {
   const s = Math.max(0, Math.round(ms / 1000))
   if (s < 60) return `${s} s left`
   const min = Math.floor(s / 60)
-  return min < 60 ? `${min} min left` : `${Math.floor(min / 60)} h ${min % 60} min left`
+  const rest = min % 60 === 0 ? '' : ` ${min % 60} min`
+  return min < 60 ? `${min} min left` : `${Math.floor(min / 60)} h${rest} left`
 }
 
 function drawProblem() {

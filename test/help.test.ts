@@ -149,9 +149,11 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
   before(async () => {
     for (const name of ['inbox', 'photos']) mkdirSync(join(folder, name))
     for (const name of ['report.pdf', 'photos/cat.jpg']) writeFileSync(join(folder, name), name)
-    peer = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--recv', join(folder, 'inbox')])
-    relay = start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws', '--json'])
-    subscriber = start(['pubsub', 'sub', 'news', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
+    // on a slow machine all examples together take longer than a test does
+    const forAll = { timeoutMs: 240_000 }
+    peer = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--recv', join(folder, 'inbox')], forAll)
+    relay = start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws', '--json'], forAll)
+    subscriber = start(['pubsub', 'sub', 'news', '-l', '/ip4/127.0.0.1/tcp/0', '--json'], forAll)
     const [topicAddr = ''] = (await subscriber.next('listen.ready')).addrs
     const [peerAddr = ''] = (await peer.next('listen.ready')).addrs
     const [relayAddr = '', relayWs = ''] = (await relay.next('listen.ready')).addrs

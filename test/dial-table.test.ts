@@ -129,3 +129,73 @@ test('a connection that was held says how long, and who ended it', () => {
     'held for 1.5 s, ended by the peer   ECONNRESET'
   ])
 })
+
+const pageOf = (from: 'http' | 'https', fields: Partial<Event<'dial.attempt'>>) =>
+  attempt({ of: 2, from, page: 'public', addr: `/ip4/203.0.113.7/tcp/4002/ws/p2p/${PEER}`, transport: 'ws', ...fields })
+const blocked = { code: 'blocked_by_browser', phase: 'connect', message: 'mixed content' } as const
+const refused = { code: 'connection_refused', phase: 'connect', message: 'connection refused' } as const
+const local = { page: 'local', addr: '/ip4/127.0.0.1/tcp/4003/ws', number: 2, error: refused, total_ms: 3 } as const
+const paged: Event[] = [
+  { type: 'browser.start', path: '/usr/bin/chromium', version: '153.0', sandbox: false, webrtc_loopback: true },
+  pageOf('http', { ...works, addr: `/ip4/203.0.113.7/tcp/4002/ws/p2p/${PEER}`, transport: 'ws', of: 2 }),
+  pageOf('https', { error: blocked, total_ms: 4 }),
+  pageOf('http', local),
+  pageOf('https', local),
+  { type: 'dial.target', target: 'T', ok: false, peer_id: PEER, working: 1, failed: 1, skipped: 0 }
+]
+
+test('what pages reach says which, and once where it is the same of both', () => {
+  assert.deepEqual(draw(paged), [
+    'from the pages of chromium 153.0',
+    'ADDRESS                       TRANSPORT  FROM               RESULT                        CONNECT  SECURITY  IDENTIFY     TOTAL  OVER',
+    '/ip4/203.0.113.7/tcp/4002/ws  ws         http               ok                            41.9 ms   88.2 ms   45.7 ms  175.8 ms  noise yamux',
+    '/ip4/203.0.113.7/tcp/4002/ws  ws         https              blocked_by_browser (connect)        -         -         -   4.00 ms  -',
+    '    mixed content',
+    '/ip4/127.0.0.1/tcp/4003/ws    ws         local http, https  connection_refused (connect)        -         -         -   3.00 ms  -',
+    '    connection refused',
+    '1 of 2 work'
+  ])
+})
+
+test('on a narrow terminal the times have a line of their own', () => {
+  assert.deepEqual(draw(paged, 80).slice(0, 9), [
+    'from the pages of chromium 153.0',
+    'ADDRESS',
+    '  TRANSPORT  FROM               RESULT',
+    '  CONNECT  SECURITY  IDENTIFY     TOTAL  OVER',
+    '/ip4/203.0.113.7/tcp/4002/ws',
+    '  ws         http               ok',
+    '  41.9 ms   88.2 ms   45.7 ms  175.8 ms  noise yamux',
+    '/ip4/203.0.113.7/tcp/4002/ws',
+    '  ws         https              blocked_by_browser (connect)'
+  ])
+})
+
+const verdict = (from: 'http' | 'https', fields: Partial<Event<'dial.verdict'>>): Event => ({
+  type: 'dial.verdict',
+  target: 'T',
+  addr: '/ip4/203.0.113.7/tcp/4002/ws',
+  transport: 'ws',
+  from,
+  page: 'public',
+  ok: true,
+  code: null,
+  message: null,
+  hint: null,
+  ...fields
+})
+
+test('verdicts by rule are a table with the reason, or the condition, below', () => {
+  const wss = { addr: '/dns4/example.org/tcp/443/wss', transport: 'wss', message: 'if its certificate is trusted' }
+  const target: Event = { type: 'dial.target', target: 'T', ok: true, peer_id: null, working: 1, failed: 0, skipped: 0 }
+  const no = { ok: false, code: 'blocked_by_browser', message: 'mixed content' }
+  const events = [verdict('http', {}), verdict('https', no), verdict('http', wss), verdict('https', wss)]
+  assert.deepEqual(draw([...events, target, target]), [
+    'ADDRESS                        TRANSPORT  FROM         VERDICT',
+    '/ip4/203.0.113.7/tcp/4002/ws   ws         http         may',
+    '/ip4/203.0.113.7/tcp/4002/ws   ws         https        may not: blocked_by_browser',
+    '    mixed content',
+    '/dns4/example.org/tcp/443/wss  wss        http, https  may',
+    '    if its certificate is trusted'
+  ])
+})

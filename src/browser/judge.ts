@@ -7,25 +7,30 @@ import { safe } from '../safe.ts'
 import { failureEvent, type Target, verdictOf } from '../targets.ts'
 import { type PageFrom, pagesFor, type PageVerdict, verdictOn } from './verdict.ts'
 
-/** A target holds if some page may dial it. */
+/** A target holds if some page may dial it; with `any` one target is enough. */
 export async function* judge(targets: Target[], pageFrom: PageFrom, any: boolean): AsyncGenerator<Said> {
-  const failures: Failure[] = []
-  for (const target of targets) {
-    const { text, addr, peerId } = target
-    const verdicts: PageVerdict[] = []
-    for (const page of pagesFor(addr, pageFrom)) {
-      const verdict = verdictOn(addr, page)
-      verdicts.push(verdict)
+  const judged = targets.map(target => {
+    const pages = pagesFor(target.addr, pageFrom).map(page => ({ page, verdict: verdictOn(target.addr, page) }))
+    const verdicts = pages.map(({ verdict }) => verdict)
+    return { target, pages, verdicts, failure: failureOf(target, verdicts) }
+  })
+  for (const { target, pages } of judged) {
+    const { text, addr } = target
+    for (const { page, verdict } of pages) {
       yield { type: 'dial.verdict', target: text, addr: `${addr}`, transport: transportOf(addr), ...page, ...verdict }
     }
-    const failure = failureOf(target, verdicts)
-    yield summary(text, peerId, verdicts)
-    if (failure != null) failures.push(failure)
-    if (failure != null && !any) yield failureEvent(failure, target)
   }
-  const held = targets.length - failures.length
-  if (any && held === 0) for (const [at, failure] of failures.entries()) yield failureEvent(failure, targets[at]!)
-  yield verdictOf(targets, held, failures, any ? 1 : targets.length)
+  for (const { target, verdicts } of judged) yield targetEvent(target, verdicts)
+  const failing = judged.flatMap(({ target, failure }) => (failure == null ? [] : [{ target, failure }]))
+  const held = targets.length - failing.length
+  const wanted = any ? 1 : targets.length
+  if (held < wanted) for (const { target, failure } of failing) yield failureEvent(failure, target)
+  yield verdictOf(
+    targets,
+    held,
+    failing.map(({ failure }) => failure),
+    wanted
+  )
 }
 
 /** Why no page may dial it; null if one may. */
@@ -38,8 +43,8 @@ function failureOf(target: Target, verdicts: PageVerdict[]): Failure | null {
   return new Failure(code ?? 'no_transport', `no page can dial ${labelOf(target)}: ${message}`, options)
 }
 
-/** One address is unknown only where no page may dial it for certain. */
-function summary(text: string, peerId: string | null, verdicts: PageVerdict[]): Event<'dial.target'> {
+/** It is unknown only where no page may dial it for certain. */
+function targetEvent({ text, peerId }: Target, verdicts: PageVerdict[]): Event<'dial.target'> {
   const ok = verdicts.some(one => one.ok === true)
   const unknown = !ok && verdicts.some(one => one.ok === null)
   const counts = { working: ok ? 1 : 0, failed: ok || unknown ? 0 : 1, skipped: unknown ? 1 : 0 }

@@ -33,25 +33,37 @@ export function tableOf(attempts: Attempt[], pen: Pen) {
   })
 }
 
-/** Rows in columns; where they are too wide each has its first cell on a line of its own. `below` is said of a row. */
+/** Rows in columns; where they are too wide each row has several lines, the first cell alone on the first. */
 export function layOut<T>(shown: Column<T>[], rows: T[], pen: Pen, below: (row: T) => string | null) {
   const widths = shown.map(({ head, cell }) => Math.max(...[head, ...rows.map(cell)].map(text => stringWidth(text))))
-  const line = (cells: string[]): string =>
-    cells
-      .map((cell, at) => (shown[at]!.right ? pad('', widths[at]! - stringWidth(cell)) + cell : pad(cell, widths[at]!)))
-      .join('  ')
-      .trimEnd()
-  const narrow = widths.reduce((sum, width) => sum + width + 2, 0) > pen.columns
-  // where it is too wide, each address has a line of its own, and what is known of it stands below
-  const fold = (cells: string[]): string[] =>
-    narrow ? [cells[0]!, `  ${line(['', ...cells.slice(1)]).trimStart()}`] : [line(cells)]
+  const lines = foldAt(shown, widths, pen.columns)
+  const fill = (cells: string[]): string[] =>
+    lines.map((columns, line) => {
+      const filled = columns.map(at => {
+        const cell = cells[at]!
+        return shown[at]!.right ? pad('', widths[at]! - stringWidth(cell)) + cell : pad(cell, widths[at]!)
+      })
+      return `${line === 0 ? '' : '  '}${filled.join('  ')}`.trimEnd()
+    })
   return {
-    head: (): string[] => fold(shown.map(({ head }) => head)).map(text => pen.chalk.dim(text)),
+    head: (): string[] => fill(shown.map(({ head }) => head)).map(text => pen.chalk.dim(text)),
     lines: (row: T): string[] => {
       const why = below(row)
-      return [...fold(shown.map(({ cell }) => cell(row))), ...(why == null ? [] : [`    ${why}`])]
+      return [...fill(shown.map(({ cell }) => cell(row))), ...(why == null ? [] : [`    ${why}`])]
     }
   }
+}
+
+/** Which columns stand on which line: the times of what a page dialed are on one of their own. */
+function foldAt<T>(shown: Column<T>[], widths: number[], columns: number): number[][] {
+  const all = widths.map((_, at) => at)
+  const isWide = (ats: number[]): boolean => ats.reduce((sum, at) => sum + widths[at]! + 2, 0) > columns
+  if (!isWide(all)) return [all]
+  const rest = all.slice(1)
+  const times = shown.findIndex(({ right }) => right)
+  const isOfPages = shown.some(({ head }) => head === 'FROM')
+  if (!isOfPages || times === -1 || !isWide(rest)) return [[0], rest]
+  return [[0], all.slice(1, times), all.slice(times)]
 }
 
 type Verdict = Event<'dial.verdict'>
@@ -60,7 +72,7 @@ type Verdict = Event<'dial.verdict'>
 export function verdictTable(verdicts: Verdict[], pen: Pen) {
   const { chalk, live } = pen
   const columns: Column<Verdict>[] = [
-    { head: 'ADDRESS', cell: ({ addr }) => shortIds(bareAddr(addr), live) },
+    { head: 'ADDRESS', cell: ({ addr }) => pageAddr(addr, live) },
     { head: 'TRANSPORT', cell: ({ transport }) => transport ?? '-' },
     { head: 'FROM', cell: fromOf },
     { head: 'VERDICT', cell: ({ ok, code }) => (ok == null ? 'unknown' : ok ? 'may' : `may not: ${code}`) }
@@ -68,6 +80,12 @@ export function verdictTable(verdicts: Verdict[], pen: Pen) {
   return layOut(columns, verdicts, pen, ({ ok, message }) =>
     message == null ? null : (ok === false ? chalk.red : chalk.dim)(safe(message, 256))
   )
+}
+
+/** The hash of a certificate is longer than all else, and as a peer ID it is compared and not read. */
+function pageAddr(addr: string, live: boolean): string {
+  const text = shortIds(bareAddr(addr), live)
+  return live ? text.replace(/(\/certhash\/.{8})[^/]+(.{4})/g, '$1...$2') : text
 }
 
 /** A page on http and one on https of which the same is to be said share a row. */
@@ -103,7 +121,10 @@ function columnsOf(attempts: Attempt[], live: boolean): Column<Attempt>[] {
       ['connect_ms', 'security_ms', 'identify_ms'].includes(key) || attempts.some(({ phases }) => phases[key] != null)
   )
   return [
-    { head: 'ADDRESS', cell: ({ addr }) => shortIds(bareAddr(addr), live) },
+    {
+      head: 'ADDRESS',
+      cell: ({ addr, from }) => (from == null ? shortIds(bareAddr(addr), live) : pageAddr(addr, live))
+    },
     ...(attempts.some(({ announced }) => announced)
       ? [{ head: 'SCOPE', cell: ({ scope }: Attempt) => scope ?? '-' }]
       : []),

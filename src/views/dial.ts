@@ -67,8 +67,13 @@ export default viewOf(screen => {
     'dial.target': event => {
       status(null)
       targets.push(event)
-      // the verdicts of many targets are of one table: they are all there at once
-      if (verdicts.length > 0) return
+      if (verdicts.length > 0) {
+        // they are all there by the first of the targets
+        const rows = targets.length > 1 ? [] : withoutTwins(verdicts)
+        const judged = rows.length > 0 ? withHead(verdictTable(rows, out)) : null
+        for (const row of rows) for (const line of judged!.lines(row)) out.line(line)
+        return
+      }
       const names = [...new Set(each.map(({ target }) => target))]
       table ??= withHead(tableOf(names.flatMap(rowsOf), out))
       for (const attempt of rowsOf(event.target)) for (const line of table.lines(attempt)) out.line(line)
@@ -95,11 +100,6 @@ export default viewOf(screen => {
     },
     'run.summary': ({ ok }) => {
       status(null)
-      const rows = withoutTwins(verdicts)
-      if (rows.length > 0) {
-        const judged = withHead(verdictTable(rows, out))
-        for (const row of rows) for (const line of judged.lines(row)) out.line(line)
-      }
       if (ok && !quiet && relayed && mayUpgrade && !upgraded) {
         err.line(err.chalk.dim('the peer takes WebRTC: --upgrade makes a direct connection of this one'))
       }

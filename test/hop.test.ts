@@ -15,6 +15,7 @@ import {
   HOP_TYPE,
   STATUS,
   statusName,
+  STOP_PROTOCOL,
   VOUCHER_DOMAIN
 } from '../src/protocols/circuit.ts'
 import { frame } from '../src/protocols/framing.ts'
@@ -135,6 +136,17 @@ describe('relay, reservations', patient, () => {
     await second.close()
     await relay.event('reservation.close')
     assert.equal(relay.node.services.relay.reservations, 0)
+  })
+
+  test('of several connections of a peer the newest takes the circuit', async () => {
+    await using relay = await startRelay()
+    await using alice = await callee(relay)
+    await using bob = await plainNode({ listen: [], circuit: false })
+    const [older] = alice.getConnections()
+    const newer = await alice.dial(multiaddr(relay.addr), { force: true })
+    await circuit(relay, bob, alice)
+    const taken = [older!, newer].map(({ streams }) => streams.some(({ protocol }) => protocol === STOP_PROTOCOL))
+    assert.deepEqual(taken, [false, true])
   })
 
   test('a reservation that is not refreshed expires', async () => {

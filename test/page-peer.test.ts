@@ -109,6 +109,7 @@ describe('two pages behind a relay', () => {
     }
     assert.deepEqual((await a.next('peer.add', ({ peer_id }) => peer_id === b.peerId)).sources, ['pubsub'])
     // only one of the two has dialed
+    await Promise.race([a, b].map(page => page.next('dial.attempt', ({ transport }) => transport === 'webrtc')))
     const dials = await Promise.all(
       [a, b].map(async page => (await page.said('dial.attempt')).filter(({ transport }) => transport === 'webrtc'))
     )

@@ -147,7 +147,8 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
     const src = connection.remotePeer
     const dst = peerOf(message)
     if (dst == null) return answer(stream, 'MALFORMED_MESSAGE')
-    const target = directConnections(dst)[0]
+    // the newest: of one that has slept, or has changed its network, the older ones are dead without anybody's knowledge
+    const target = directConnections(dst).at(-1)
     const denied = !connection.direct || dst.equals(src) || !mayUse(src, connection.remoteAddr)
     const status = denied ? 'PERMISSION_DENIED' : mayJoin(src, dst, target)
     if (status !== 'OK') return refuseCircuit(stream, src, dst, status)

@@ -1,11 +1,14 @@
 /** A real browser for the tests: Chromium from npm, or that of CHROMIUM_PATH. */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Browser, type BrowserContext, chromium } from 'playwright-core'
 import { root } from './cli.ts'
 
+const modules = realpathSync(join(root, 'node_modules'))
+const { version } = JSON.parse(readFileSync(join(modules, '@sparticuz/chromium/package.json'), 'utf8'))
 /** Where the browser of @sparticuz/chromium is unpacked to, once. */
-const UNPACKED = join(root, 'node_modules/.cache/chromium')
+const UNPACKED = join(modules, '.cache', `chromium-${version}`)
 
 /**
  * Its own configuration looks for its font in /tmp alone, and without a font an `<input>` whose width no style tells
@@ -29,17 +32,31 @@ let found: Promise<Found> | undefined
 
 async function find(): Promise<Found> {
   if (process.env.CHROMIUM_PATH != null) return { executablePath: process.env.CHROMIUM_PATH }
-  await mkdir(UNPACKED, { recursive: true })
-  const config = join(UNPACKED, 'fonts.conf')
-  await writeFile(config, FONTS)
-  const before = { TMPDIR: process.env.TMPDIR, VERCEL: process.env.VERCEL }
-  // its own NSS serves then (@sparticuz/chromium 153)
-  Object.assign(process.env, { TMPDIR: UNPACKED, VERCEL: '1' })
+  if (!existsSync(UNPACKED)) await unpack()
+  // its own NSS; for a p2pctl that launches it as well
+  const libraries = [join(UNPACKED, 'al2023/lib'), process.env.LD_LIBRARY_PATH]
+  process.env.LD_LIBRARY_PATH = libraries.filter(path => path != null && path !== '').join(':')
+  return { executablePath: join(UNPACKED, 'chromium'), env: { FONTCONFIG_FILE: join(UNPACKED, 'fonts.conf') } }
+}
+
+/** All of it or nothing: the tests run in several processes, and each of them may be the first. */
+async function unpack(): Promise<void> {
+  const own = `${UNPACKED}.${process.pid}`
+  const names = ['TMPDIR', 'VERCEL', 'LD_LIBRARY_PATH', 'FONTCONFIG_PATH']
+  const before = names.map(name => [name, process.env[name]] as const)
+  await mkdir(own, { recursive: true })
+  // its libraries are left out unless it is told that it runs there (@sparticuz/chromium 153)
+  Object.assign(process.env, { TMPDIR: own, VERCEL: '1' })
   try {
-    const executablePath = await (await import('@sparticuz/chromium')).default.executablePath()
-    return { executablePath, env: { FONTCONFIG_FILE: config } }
+    await (await import('@sparticuz/chromium')).default.executablePath()
+    await writeFile(join(own, 'fonts.conf'), FONTS)
+    await rename(own, UNPACKED)
+  } catch (error) {
+    // another one was faster
+    if (!existsSync(UNPACKED)) throw error
   } finally {
-    for (const [name, value] of Object.entries(before)) {
+    await rm(own, { recursive: true, force: true })
+    for (const [name, value] of before) {
       if (value == null) delete process.env[name]
       else process.env[name] = value
     }

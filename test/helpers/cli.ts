@@ -42,8 +42,8 @@ export interface RunOptions {
 /** A p2pctl in a process of its own, through the built bin, on the Node that runs the tests. */
 export interface Running extends AsyncDisposable {
   child: ChildProcess
-  /** The first event of a type, from those that have come or will come; each is given once. Needs --json. */
-  next<T extends EventType>(type: T): Promise<Event<T>>
+  /** The first event of a type (that fits), from those that have come or will come; each is given once. Needs --json. */
+  next<T extends EventType>(type: T, fits?: (event: Event<T>) => boolean): Promise<Event<T>>
   /** Resolves when the process has ended. */
   done: Promise<Result>
   /** Sends a signal and waits for the end. */
@@ -87,9 +87,13 @@ export function start(args: string[], options: RunOptions = {}): Running {
   const running: Running = {
     child,
     done,
-    async next(type) {
+    async next(type, fits = () => true) {
       for (;;) {
-        const at = lines.findIndex((line, index) => !taken.has(index) && JSON.parse(line).type === type)
+        const at = lines.findIndex((line, index) => {
+          if (taken.has(index)) return false
+          const event = JSON.parse(line)
+          return event.type === type && fits(event)
+        })
         if (at >= 0) {
           taken.add(at)
           return parseEvent(lines[at]!) as unknown as Event<typeof type>

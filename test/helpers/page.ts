@@ -1,15 +1,12 @@
 /** Pages that are peers: a relay, a server for dist/web, and a browser, with nothing on the console that is not expected. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, Locator, Page } from 'playwright-core'
 import type { Event, EventType } from '../../src/events.ts'
-import { launchChromium, openContext } from './chromium.ts'
 import { type Running, root, start } from './cli.ts'
 import { parseEvent } from './schema.ts'
+import { openSite, type SiteOptions, WAIT_MS } from './site.ts'
 
 export const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss: http: https:"
@@ -50,72 +47,69 @@ export interface Pages extends AsyncDisposable {
   url: string
   /** A browser profile of its own with the page in it, which is ready. */
   open(config?: Partial<Config>): Promise<PeerPage>
+  /** Messages of the console that are a part of the test from now on. */
+  expect(pattern: RegExp): void
 }
 
-export interface PagesOptions {
+export interface PagesOptions extends Partial<Omit<SiteOptions, 'answer'>> {
   /** What `p2pctl relay` is started with besides; null for no relay. */
   relay?: string[] | null
   config?: Partial<Config>
-  policy?: string
-  /** Messages of the console that are a part of the test, as those of a WebSocket that fails. */
-  expected?: RegExp
 }
 
-const TYPES = { html: 'text/html', css: 'text/css', js: 'text/javascript' }
-const WAIT_MS = 20_000
+/** The test hears all that the page says, from the first event on, without asking again and again. */
+const TELL_EVENTS = `(async () => {
+  while (globalThis.p2pctl?.on == null) await new Promise(resume => setTimeout(resume, 5))
+  for (const event of p2pctl.events) tellTest(event)
+  p2pctl.on(tellTest)
+})()`
 
 export async function openPages(options: PagesOptions = {}): Promise<Pages> {
-  const { relay: args = [], policy = POLICY, expected } = options
+  const { relay: args = [], policy = POLICY, expected, test } = options
   await using stack = new AsyncDisposableStack()
   const relay =
     args == null ? null : stack.use(start(['relay', '--json', '--listen', '/ip4/127.0.0.1/tcp/0/ws', ...args]))
   const relayAddr = relay == null ? null : (await relay.next('listen.ready')).addrs[0]!
   const configs = new Map<string, Config>()
-  const server = createServer(async (request, response) => {
-    const { pathname } = new URL(request.url!, 'http://localhost')
-    const [, name = '', file = ''] = pathname.split('/')
+  const answer = async (path: string) => {
+    const [, name = '', file = ''] = path.split('/')
     const config = configs.get(name)
-    if (config == null) return response.writeHead(404).end()
-    if (file === 'config.json') return response.end(JSON.stringify(config))
-    const path = file === '' ? 'index.html' : file
-    const body = await readFile(join(root, 'dist/web', path)).catch(() => null)
-    if (body == null) return response.writeHead(404).end()
-    const type = TYPES[path.split('.').at(-1) as keyof typeof TYPES]
-    response.writeHead(200, { 'content-type': type, 'content-security-policy': policy }).end(body)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  stack.defer(async () => {
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
-  })
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const browser = await launchChromium()
-  stack.defer(() => browser.close())
-  const complaints: string[] = []
+    if (config == null) return null
+    if (file === 'config.json') return JSON.stringify(config)
+    return await readFile(join(root, 'dist/web', file === '' ? 'index.html' : file)).catch(() => null)
+  }
+  const site = stack.use(await openSite({ answer, policy, expected, test }))
 
   const open = async (config: Partial<Config> = {}): Promise<PeerPage> => {
     const name = `page-${configs.size}`
     const given = { relay: relayAddr, discovery: [], topics: [], stun: [], ...options.config, ...config }
     configs.set(name, given)
-    const page = await (await openContext(browser)).newPage()
-    page.setDefaultTimeout(WAIT_MS)
-    page.on('console', message => {
-      if (expected?.test(message.text()) !== true) complaints.push(`${name}: ${message.type()} ${message.text()}`)
+    const heard = openEar()
+    const page = await site.open(`/${name}/`, async page => {
+      await page.exposeFunction('tellTest', heard.tell)
+      await page.addInitScript({ content: TELL_EVENTS })
     })
-    page.on('pageerror', error => complaints.push(`${name}: ${error.stack}`))
-    page.on('request', request => {
-      if (!request.url().startsWith(`${url}/`) && !request.url().startsWith('blob:')) complaints.push(request.url())
-    })
-    // the icon that a browser asks for unasked
-    await page.route('**/favicon.ico', route => route.fulfill({ status: 204 }))
-    await page.goto(`${url}/${name}/`)
-    await page.waitForFunction(() => 'p2pctl' in globalThis)
+    await heard.next('run.start')
     await page.evaluate(() => (globalThis as unknown as { p2pctl: Automation }).p2pctl.ready)
     const peerId = await page.evaluate(() => (globalThis as unknown as { p2pctl: Automation }).p2pctl.peerId)
-    return peerPage(page, peerId)
+    return {
+      page,
+      peerId,
+      next: heard.next,
+      said: async type => heard.events.filter(event => event.type === type) as unknown as Event<typeof type>[],
+      call: (name, ...words) =>
+        page.evaluate(
+          ([name, words]) => {
+            const { p2pctl } = globalThis as unknown as {
+              p2pctl: Record<string, (...words: unknown[]) => Promise<void>>
+            }
+            return p2pctl[name]!(...words)
+          },
+          [name, words] as const
+        )
+    }
   }
+  const { browser, url } = site
   const owned = stack.move()
   return {
     browser,
@@ -123,61 +117,62 @@ export async function openPages(options: PagesOptions = {}): Promise<Pages> {
     relayAddr,
     url,
     open,
-    async [Symbol.asyncDispose]() {
-      await owned.disposeAsync()
-      assert.deepEqual(complaints, [])
-    }
+    expect: site.expect,
+    [Symbol.asyncDispose]: () => owned.disposeAsync()
   }
 }
 
-function peerPage(page: Page, peerId: string): PeerPage {
-  const taken = new Set<number>()
-  const all = async (type: string): Promise<{ at: number; event: Event }[]> => {
-    const found = await page.evaluate(
-      type =>
-        (globalThis as unknown as { p2pctl: Automation }).p2pctl.events
-          .map((event, at) => ({ at, event }))
-          .filter(({ event }) => event.type === type),
-      type
-    )
-    for (const { event } of found) parseEvent(JSON.stringify(event))
-    return found
-  }
-  return {
-    page,
-    peerId,
-    async next(type, fits = () => true) {
-      const until = Date.now() + WAIT_MS
-      for (;;) {
-        const count = await page.evaluate(() => (globalThis as unknown as { p2pctl: Automation }).p2pctl.events.length)
-        for (const { at, event } of await all(type)) {
-          if (taken.has(at) || !fits(event as unknown as Event<typeof type>)) continue
-          taken.add(at)
-          return event as unknown as Event<typeof type>
-        }
-        const left = until - Date.now()
-        const more = await page
-          .waitForFunction(
-            count => (globalThis as unknown as { p2pctl: Automation }).p2pctl.events.length > count,
-            count,
-            { timeout: Math.max(1, left), polling: 50 }
-          )
-          .catch(() => null)
-        if (more == null) {
-          const events = await page.evaluate(() => (globalThis as unknown as { p2pctl: Automation }).p2pctl.events)
-          const told = events.filter(({ type }) => !type.startsWith('ping.')).map(event => JSON.stringify(event))
-          assert.fail(`the page never said ${type}:\n${told.join('\n')}`)
-        }
+/** Keeps what a page says, each event held against the schema. */
+function openEar() {
+  const events: Event[] = []
+  const taken = new Set<Event>()
+  const waiting = new Set<() => void>()
+  const next: PeerPage['next'] = async (type, fits = () => true) => {
+    const late = AbortSignal.timeout(WAIT_MS)
+    for (;;) {
+      const found = events.find(one => one.type === type && !taken.has(one) && fits(one as never))
+      if (found != null) {
+        taken.add(found)
+        return found as never
       }
-    },
-    said: async type => (await all(type)).map(({ event }) => event as unknown as Event<typeof type>),
-    call: (name, ...words) =>
-      page.evaluate(
-        ([name, words]) => {
-          const { p2pctl } = globalThis as unknown as { p2pctl: Record<string, (...words: unknown[]) => Promise<void>> }
-          return p2pctl[name]!(...words)
-        },
-        [name, words] as const
-      )
+      if (late.aborted) {
+        const told = events.filter(({ type }) => !type.startsWith('ping.')).map(event => JSON.stringify(event))
+        assert.fail(`the page never said ${type}:\n${told.join('\n')}`)
+      }
+      await new Promise<void>(resume => {
+        waiting.add(resume)
+        late.addEventListener('abort', () => resume(), { once: true })
+      })
+    }
   }
+  const tell = (event: Event): void => {
+    events.push(parseEvent(JSON.stringify(event)))
+    for (const resume of waiting) resume()
+    waiting.clear()
+  }
+  return { events, next, tell }
+}
+
+/** What a person does: pastes an address, and clicks Connect. */
+export async function clickConnect(page: Page, addr: string): Promise<void> {
+  await page.getByTestId('connect-input').fill(addr)
+  await page.getByTestId('connect-button').click()
+}
+
+/** What a person does: chooses whom to tell, and how, types it and clicks Send. */
+export async function clickSend(page: Page, to: string, text: string, kind?: 'message' | 'echo'): Promise<void> {
+  await page.getByTestId('message-target').selectOption(to)
+  if (kind != null) await page.getByTestId('message-kind').selectOption(kind)
+  await page.getByTestId('message-input').fill(text)
+  await page.getByTestId('message-send').click()
+}
+
+/** A line of the page's log of messages. */
+export function logged(page: Page, kind: string, text: string): Locator {
+  return page.locator(`[data-testid=message-log] > li[data-kind=${kind}]`).filter({ hasText: text })
+}
+
+/** The row of a peer in the page's table. */
+export function rowOf(page: Page, peerId: string): Locator {
+  return page.locator(`[data-testid=peer-row][data-peer="${peerId}"]`)
 }

@@ -23,6 +23,14 @@ const say = (event: Said): void => {
 store.watch(({ status }) => {
   if (status === 'online' || status === 'offline') ready.resolve()
 })
+// a received file that no line of the log leads to any more takes no room
+let linked: string[] = []
+store.watch(({ log }) => {
+  const now = log.flatMap(({ href }) => (href == null ? [] : [href]))
+  const gone = linked.filter(href => !now.includes(href))
+  linked = now
+  if (gone.length > 0) void opened.promise.then(peer => gone.forEach(peer.discard))
+})
 addEventListener('unhandledrejection', event => {
   event.preventDefault()
   say(bug(event.reason))

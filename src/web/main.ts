@@ -20,9 +20,6 @@ const say = (event: Said): void => {
   record(event)
   store.happen(event)
 }
-store.watch(({ status }) => {
-  if (status === 'online' || status === 'offline') ready.resolve()
-})
 // a received file that no line of the log leads to any more takes no room
 let linked: string[] = []
 store.watch(({ log }) => {
@@ -50,7 +47,9 @@ async function start(): Promise<void> {
     const topics = [...new Set([...config.topics, ...asked.topics])]
     store.happen({ type: 'page.relay', addr: relay })
     for (const topic of topics) store.happen({ type: 'page.join', topic })
-    opened.resolve(await openPeer({ ...config, relay, topics }, say, new AbortController().signal))
+    const peer = await openPeer({ ...config, relay, topics }, say, new AbortController().signal)
+    opened.resolve(peer)
+    void peer.settled.then(ready.resolve)
   } catch (error) {
     const failure = error instanceof Failure ? errorEvent(error) : bug(error)
     record(failure)

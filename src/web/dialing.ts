@@ -1,10 +1,10 @@
-/** What the page dials: the addresses that a person gives, and single attempts for a probe. */
+/** What the page dials: the addresses that a person gives. */
 import { multiaddr } from '@multiformats/multiaddr'
 import { overWebrtc, parseTarget } from '../addr.ts'
-import { attempt, type Connected, connect } from '../connect.ts'
+import { type Connected, connect } from '../connect.ts'
 import { isForSignalling } from '../dial-addr.ts'
 import { Failure } from '../errors.ts'
-import type { Event, Said } from '../events.ts'
+import type { Said } from '../events.ts'
 import type { Node } from '../node.ts'
 import { safe } from '../safe.ts'
 import type { Target } from '../targets.ts'
@@ -48,21 +48,4 @@ export async function endSignalling(node: Node, { connection }: Pick<Connected, 
     .getConnections(connection.remotePeer)
     .filter(one => one !== connection && isForSignalling(one))
   await hangUp(done)
-}
-
-/** Dials one address once, and hangs up: what became of it, as `dial` says it. */
-export async function dialOnce(
-  node: Node,
-  addr: string,
-  timeoutMs: number,
-  signal: AbortSignal
-): Promise<{ event: Event<'dial.attempt'>; failure: Failure | null }> {
-  const target = targetOf(addr)
-  const how = { timeout: timeoutMs, identified: true }
-  const { event, connected, failure } = await attempt(node, target, target.addr, null, how, signal)
-  if (connected != null) {
-    await endSignalling(node, connected)
-    await hangUp([connected.connection])
-  }
-  return { event, failure }
 }

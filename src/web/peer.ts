@@ -118,6 +118,7 @@ export async function openPeer(
     connect: text =>
       attempted(text, async () => {
         const target = targetOf(text, reachable.relay ?? undefined)
+        await reachable.met(target.addr)
         const connected = await dialTarget(node, target, say, signal)
         await reachable.adopt(target, connected)
       }),

@@ -1,6 +1,6 @@
 /** Being reachable through a relay: the reservation of the page, kept as long as the page is there. */
 import type { Connection } from '@libp2p/interface'
-import { multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf, relayPart } from '../addr.ts'
 import type { Connected } from '../connect.ts'
 import { type Code, errorEvent } from '../errors.ts'
@@ -33,6 +33,8 @@ export interface Reachability {
   use(target: Target | null): Promise<void>
   /** Reserves on a peer that a person has connected to, if it is a relay and there is none yet. */
   adopt(target: Target, connected: Connected): Promise<void>
+  /** Waits for the first try at the relay that this address leads through, so that the relay is connected once. */
+  met(addr: Multiaddr): Promise<void>
   /** Gives the reservation up, if it is on this relay. */
   leave(peerId: string): Promise<void>
   /** The page may have slept, and its connections with it. */
@@ -43,6 +45,8 @@ interface Life {
   target: Target
   over: AbortController
   held: Held | null
+  /** The first try has ended. */
+  tried: Promise<void>
   /** Ends a pause between two tries. */
   hurry: AbortController
 }
@@ -52,9 +56,15 @@ export function openReachability(node: Node, say: (event: Said) => void, signal:
   let adopts = true
 
   const begin = (target: Target, given: Connected | null): Promise<void> => {
-    const own: Life = { target, over: new AbortController(), held: null, hurry: new AbortController() }
-    life = own
     const tried = Promise.withResolvers<void>()
+    const own: Life = {
+      target,
+      over: new AbortController(),
+      held: null,
+      tried: tried.promise,
+      hurry: new AbortController()
+    }
+    life = own
     void stay(own, given, tried.resolve).finally(tried.resolve)
     return tried.promise
   }
@@ -117,6 +127,10 @@ export function openReachability(node: Node, say: (event: Said) => void, signal:
       if (life != null || !adopts) return
       const found = await relayAmong(node, target, connected, signal)
       if (found != null && life == null && adopts) await begin(found.target, found.connected)
+    },
+    async met(addr) {
+      const relay = relayPart(addr)
+      if (relay != null && peerIdOf(relay) === life?.target.peerId) await life?.tried
     },
     async leave(peerId) {
       if (life?.held?.peerId === peerId) await end()

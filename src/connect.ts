@@ -150,8 +150,8 @@ export async function attempt(
       if (identity != null) identifiedAt = performance.now()
     }
   } catch (error) {
-    runSignal.throwIfAborted()
     connection?.abort(error instanceof Error ? error : new Error(String(error)))
+    runSignal.throwIfAborted()
     verdict =
       error instanceof Failure
         ? verdictOf(error, limit.passed)

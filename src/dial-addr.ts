@@ -125,7 +125,9 @@ async function dialWebrtc(
   }
   const open = node.libp2p
     .getConnections()
-    .find(one => one.status === 'open' && !signalling.has(one) && one.remoteAddr.equals(circuit))
+    // one that the peer dialed goes when the peer is done with it
+    .filter(({ status, direction }) => status === 'open' && direction === 'outbound')
+    .find(one => !signalling.has(one) && one.remoteAddr.equals(circuit))
   const relayed = open ?? (await dialPart(node, circuit, options, signal))
   if (open == null) signalling.add(relayed)
   trace.relayedAt = performance.now()

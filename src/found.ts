@@ -31,11 +31,17 @@ export interface FoundDialer {
   dialers: AsyncGenerator<Said>[]
 }
 
+interface Choice {
+  wanted(protocol: string): boolean
+  isMet(peerId: string): boolean
+  atOnce?: number
+}
+
 /** Keeps those of the peers it hears of that `wanted` says of their protocols; `isMet` says who need not be dialed. */
 export function createFoundDialer(
   node: Node,
   options: DialOptions,
-  { wanted, isMet }: { wanted(protocol: string): boolean; isMet(peerId: string): boolean },
+  { wanted, isMet, atOnce = AT_ONCE }: Choice,
   signal: AbortSignal
 ): FoundDialer {
   const waiting = createQueue<Found>()
@@ -83,7 +89,7 @@ export function createFoundDialer(
       if (!signal.aborted) throw error
     }
   }
-  return { found, dialers: Array.from({ length: AT_ONCE }, dialing) }
+  return { found, dialers: Array.from({ length: atOnce }, dialing) }
 }
 
 /** No name that a stranger tells, which may lead anywhere; but anything through a relay that is connected already. */

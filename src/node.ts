@@ -44,6 +44,8 @@ export interface NodeOptions extends TransportOptions, OfferOptions {
   /** Asked before a service dials an address by itself; what a command dials it dials as it was told to. */
   mayDial?: ((addr: Multiaddr) => boolean) | undefined
   maxConnections?: number | undefined
+  /** How long one that comes may take until it is upgraded, in ms; 5 s unless told. */
+  inboundUpgradeTimeout?: number | undefined
 }
 
 /** A started libp2p node; `await using` says who owns it. */
@@ -91,7 +93,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       maxConnections: options.maxConnections ?? 300,
       // with the 10 that libp2p allows, a handful of silent sockets lock everybody else out
       maxIncomingPendingConnections: 128,
-      inboundUpgradeTimeout: 5000,
+      inboundUpgradeTimeout: options.inboundUpgradeTimeout ?? 5000,
       // 5 a second from one host, libp2p's default, refuses a person who dials from a script
       inboundConnectionThreshold: 100
     },

@@ -88,7 +88,8 @@ function farthest(node: Node): Multiaddr | null {
 
 /**
  * What a node needs beside gossipsub, which has to come first among its services, to hear of peers, and to announce
- * itself if it is to be found: every 10 s, and as soon as somebody new can be sent to or its own addresses change.
+ * itself if it is to be found: every 10 s, and as soon as somebody new can be sent to or is heard,
+ * or its own addresses change.
  */
 export async function discoveryService(topics: string[], { announce }: { announce: boolean }) {
   const { PubSubPeerDiscovery } = await import('@libp2p/pubsub-peer-discovery')
@@ -107,14 +108,24 @@ export async function discoveryService(topics: string[], { announce }: { announc
     const parts = { peerId, addressManager, logger, pubsub } as unknown as PubSubPeerDiscoveryComponents
     const discovery = new PubSubPeerDiscovery(parts, { topics, interval })
     let told = new Set<string>()
+    const heard = new Set<string>()
+    let answers = false
+    // so that who is new hears of us in turn, though a peer in between passes both announcements on
+    const hear = ({ detail: { id } }: CustomEvent<PeerInfo>): void => {
+      answers ||= !heard.has(id.toString())
+      heard.add(id.toString())
+      if (heard.size > MAX_WAITING) heard.delete(heard.values().next().value!)
+    }
     const tellNew = (): void => {
       const subscribers = new Set(topics.flatMap(topic => gossip.getSubscribers(topic)).map(String))
       const reached = new Set([...subscribers].filter(id => gossip.streamsOutbound.has(id)))
-      if ([...reached].some(id => !told.has(id))) discovery._broadcast()
+      if (answers || [...reached].some(id => !told.has(id))) discovery._broadcast()
       told = reached
+      answers = false
     }
     // once a second at most, however many come
     if (announce) gossip.addEventListener('gossipsub:heartbeat', tellNew)
+    if (announce) discovery.addEventListener('peer', hear)
     // who has its first reservation was announced without any address before
     if (announce) events.addEventListener('self:peer:update', () => discovery.isStarted() && discovery._broadcast())
     return discovery

@@ -5,30 +5,14 @@
 import { networkInterfaces } from 'node:os'
 import { webRTC } from '@libp2p/webrtc'
 import { type RTCIceCandidate, RTCPeerConnection, type RTCSessionDescription } from 'node-datachannel/polyfill'
-import { relayPart } from '../addr.ts'
-import type { ConnectionManager } from '@libp2p/interface-internal'
-import type { PeerId, Transport } from '@libp2p/interface'
+import { overCircuits } from './over-circuits.ts'
+import type { Transport } from '@libp2p/interface'
 import type { Components } from '../node.ts'
 
-/** Libp2p's transport, which signals over the circuit that was dialed last and over no other connection to the peer. */
+/** Libp2p's transport, with candidates in an order that works. */
 export function webrtcTransport(stun?: string[]): (components: Components) => Transport {
   orderCandidates(RTCPeerConnection)
-  const library = webRTC({ rtcConfiguration: () => rtcConfiguration(stun) })
-  return components => {
-    const { connectionManager } = components
-    const circuits: Pick<ConnectionManager, 'getConnections'> = {
-      getConnections: (peer?: PeerId) =>
-        connectionManager
-          .getConnections(peer)
-          .filter(({ remoteAddr, status }) => status === 'open' && isCircuit(remoteAddr))
-          .reverse()
-    }
-    return library(Object.create(components, { connectionManager: { value: circuits } }))
-  }
-}
-
-function isCircuit(addr: Parameters<typeof relayPart>[0]): boolean {
-  return relayPart(addr) !== undefined && !addr.getComponents().some(({ name }) => name === 'webrtc')
+  return overCircuits(webRTC({ rtcConfiguration: () => rtcConfiguration(stun) }))
 }
 
 /** Asks the STUN servers that are named and no other: without iceServers, libp2p would ask four public ones. */

@@ -4,6 +4,8 @@ import { Failure } from '../errors.ts'
 import type { Node } from '../node.ts'
 import { safe } from '../safe.ts'
 
+const CLOSE_MS = 1000
+
 /** One for each connected peer: a direct one if there is any, and of those the oldest. */
 export function bestConnections(node: Node): Map<string, Connection> {
   const best = new Map<string, Connection>()
@@ -14,6 +16,13 @@ export function bestConnections(node: Node): Map<string, Connection> {
     if (known == null || (known.limits != null && connection.limits == null)) best.set(peerId, connection)
   }
   return best
+}
+
+/** In order, or else at once. */
+export async function hangUp(connections: Connection[]): Promise<void> {
+  const close = (one: Connection): Promise<void> =>
+    one.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(error => one.abort(error))
+  await Promise.all(connections.map(close))
 }
 
 /** Throws Failure where there is none. */

@@ -8,6 +8,7 @@ import type { Event, Said } from '../events.ts'
 import type { Node } from '../node.ts'
 import { safe } from '../safe.ts'
 import type { Target } from '../targets.ts'
+import { hangUp } from './connections.ts'
 
 export const DIALING = { timeout: 10_000, identified: true }
 
@@ -46,7 +47,7 @@ export async function endSignalling(node: Node, { connection }: Pick<Connected, 
   const done = node.libp2p
     .getConnections(connection.remotePeer)
     .filter(one => one !== connection && isForSignalling(one))
-  await Promise.all(done.map(one => one.close().catch(error => one.abort(error))))
+  await hangUp(done)
 }
 
 /** Dials one address once, and hangs up: what became of it, as `dial` says it. */
@@ -61,7 +62,7 @@ export async function dialOnce(
   const { event, connected, failure } = await attempt(node, target, target.addr, null, how, signal)
   if (connected != null) {
     await endSignalling(node, connected)
-    await connected.connection.close().catch(error => connected.connection.abort(error))
+    await hangUp([connected.connection])
   }
   return { event, failure }
 }

@@ -12,6 +12,8 @@ import type { Inbox } from './inbox.ts'
 
 /** A browser gives a page no more than 500 WebRTC connections (Chromium 153), and each takes memory. */
 const MOST_CONNECTIONS = 128
+/** As long as the other side tries: it is the time that both take to find a way to each other. */
+const UPGRADE_MS = 10_000
 const MAX_MESSAGE_BYTES = 1 << 20
 
 export async function openPageNode(discovery: string[], stun: string[]): Promise<Node> {
@@ -20,6 +22,7 @@ export async function openPageNode(discovery: string[], stun: string[]): Promise
     muxer: ['yamux'],
     stun,
     maxConnections: MOST_CONNECTIONS,
+    inboundUpgradeTimeout: UPGRADE_MS,
     services: {
       // before discovery, which asks for it
       pubsub: gossipService({ maxMessageBytes: MAX_MESSAGE_BYTES }),

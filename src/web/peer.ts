@@ -5,7 +5,8 @@ import { tellOfOtherWays } from '../identified.ts'
 import type { Node } from '../node.ts'
 import { watch } from '../watch.ts'
 import { listenOverWebrtc } from '../webrtc.ts'
-import { connectionTo } from './connections.ts'
+import { onLost } from './platform/rtc.ts'
+import { connectionTo, hangUp } from './connections.ts'
 import { dialTarget, targetOf } from './dialing.ts'
 import { type Discovery, openDiscovery } from './discovery.ts'
 import { errorOf } from './failures.ts'
@@ -89,6 +90,7 @@ export async function openPeer(
   const topical = openTopics(node, gate, queue, signal)
   const reachable = openReachability(node, say, signal)
   if (discovery.length > 0) met = openDiscovery(node, discovery, say, signal)
+  onLost(() => met?.forget())
   onWaking(() => {
     met?.forget()
     reachable.woke()
@@ -124,7 +126,7 @@ export async function openPeer(
         connectionTo(node, peerId)
         await reachable.leave(peerId)
         const all = node.libp2p.getConnections().filter(one => one.remotePeer.toString() === peerId)
-        await Promise.all(all.map(one => one.close().catch(error => one.abort(error))))
+        await hangUp(all)
       }),
     send: (peerId, text) => attempted(peerId, () => sayAll(sendText(connectionTo(node, peerId), text, signal))),
     echo: (peerId, text) => attempted(peerId, async () => say(await askEcho(connectionTo(node, peerId), text, signal))),

@@ -13,7 +13,7 @@ import { openPinger } from '../protocols/ping.ts'
 import { type Held, keep, reserve, reserveOn, withdraw } from '../reserve.ts'
 import type { Target } from '../targets.ts'
 import { ownAddrs } from '../watch.ts'
-import { bestConnections } from './connections.ts'
+import { bestConnections, hangUp } from './connections.ts'
 import { DIALING } from './dialing.ts'
 import { failureOf } from './failures.ts'
 
@@ -65,8 +65,7 @@ export function openReachability(node: Node, say: (event: Said) => void, signal:
     if (own?.held == null) return
     withdraw(node, own.held)
     say({ type: 'listen.addrs', addrs: ownAddrs(node) })
-    const { connection } = own.held
-    await connection.close().catch(error => connection.abort(error))
+    await hangUp([own.held.connection])
   }
 
   /** Tries with longer and longer pauses, and says each failure once in a row. */
@@ -77,12 +76,11 @@ export function openReachability(node: Node, say: (event: Said) => void, signal:
     let first = given
     while (!over.aborted) {
       own.hurry = new AbortController()
-      const round = AbortSignal.any([over, own.hurry.signal])
       try {
         const steps =
           first == null
-            ? reserve(node, own.target, DIALING, round)
-            : reserveOn(node, own.target, first, DIALING.timeout, round)
+            ? reserve(node, own.target, DIALING, over)
+            : reserveOn(node, own.target, first, DIALING.timeout, over)
         first = null
         own.held = await lastOf(steps, event => {
           // of the connection the watch tells; of a try like the last one only its end
@@ -95,14 +93,13 @@ export function openReachability(node: Node, say: (event: Said) => void, signal:
         await untilLost(node, own, over, say)
       } catch (error) {
         if (over.aborted) return
-        if (round.aborted) continue
         const failure = failureOf(error, own.target.text)
         if (told !== failure.code) say(errorEvent(failure))
         told = failure.code
         tried()
         if (HOPELESS.includes(failure.code)) return
         say(retryEvent(own.target, failure.code, waitMs))
-        await pause(waitMs, round)
+        await pause(waitMs, AbortSignal.any([over, own.hurry.signal]))
         waitMs = own.hurry.signal.aborted ? FIRST_WAIT_MS : Math.min(2 * waitMs, LONGEST_WAIT_MS)
       }
     }

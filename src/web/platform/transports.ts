@@ -7,6 +7,7 @@ import { webSockets } from '@libp2p/websockets'
 import type { Transport } from '@libp2p/interface'
 import type { Components } from '../../node.ts'
 import { circuitTransport } from '../../protocols/circuit-transport.ts'
+import { overCircuits } from '../../transports/over-circuits.ts'
 import type { TransportOptions } from '../../transports.ts'
 
 export const transportNames = ['ws', 'wss', 'webrtc-direct', 'circuit', 'webrtc'] as const
@@ -19,7 +20,7 @@ const makers: Record<TransportName, (options: TransportOptions) => Factory> = {
   ws: () => webSockets(),
   'webrtc-direct': () => webRTCDirect({ rtcConfiguration: { iceServers: [] } }),
   circuit: () => circuitTransport(circuitRelayTransport()),
-  webrtc: ({ stun = [] }) => webRTC({ rtcConfiguration: { iceServers: stun.map(urls => ({ urls })) } })
+  webrtc: ({ stun = [] }) => overCircuits(webRTC({ rtcConfiguration: { iceServers: stun.map(urls => ({ urls })) } }))
 }
 
 export function transportFor(kind: string | null): TransportName | null {

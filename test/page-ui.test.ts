@@ -58,6 +58,7 @@ test('a second tab that is opened connects by itself, and both are ready to talk
   assert.equal(await at(first.page, 'message-target').inputValue(), secondId)
   assert.equal(await at(tab, 'message-target').inputValue(), first.peerId)
   const dial = tab.locator('[data-testid=attempt][data-ok=true]')
+  await dial.waitFor()
   assert.deepEqual(await dial.locator('dt').allTextContents(), ['relay', 'signal', 'connect', 'identify', 'total'])
   await first.page.locator(`[data-testid=peer-row][data-peer="${secondId}"]:not([data-rtt=""])`).waitFor()
   await row(first.page, secondId)
@@ -78,6 +79,7 @@ test('with the keyboard alone: connect, write a message, an echo and to a topic,
   await page.keyboard.press('Enter')
   await row(page, peerId, '[data-transport=ws][data-direction=outbound]').waitFor()
   const said = page.locator(`[data-testid=attempt][data-addr="${addr}"][data-ok=true][data-code=""]`)
+  await said.waitFor()
   assert.deepEqual(await said.locator('dt').allTextContents(), ['connect', 'security', 'identify', 'total'])
   // it is chosen already
   await tabTo(page, at(page, 'message-input'))
@@ -110,6 +112,8 @@ test('with the keyboard alone: connect, write a message, an echo and to a topic,
   await tabTo(page, row(page, peerId).getByTestId('hang-up'))
   await page.keyboard.press('Enter')
   await row(page, peerId).waitFor({ state: 'detached' })
+  // and the next Tab goes on from there
+  assert.equal(await page.locator('#peers-title').evaluate(node => node === node.ownerDocument.activeElement), true)
 })
 
 test('dials that fail say why in the words of the command line, several at once', async () => {
@@ -240,6 +244,20 @@ describe('everybody can use it', () => {
     await page.getByRole('log', { name: 'Messages' }).waitFor()
     await page.getByRole('button', { name: /^Copy the peer ID/ }).click()
     assert.equal(await page.getByRole('heading', { level: 1 }).count(), 1)
+  })
+
+  test('what is copied is said to be, without a clipboard too', async () => {
+    const { page, peerId } = shown
+    await page.evaluate(() => void Object.defineProperty(navigator, 'clipboard', { value: undefined }))
+    await page.getByRole('button', { name: 'Copy the peer ID' }).click()
+    await page
+      .locator('#tell', { hasText: /^(copied the peer ID|selected the peer ID: press Control and C)/ })
+      .waitFor()
+    await at(page, 'connect-input').focus()
+    await page.keyboard.press('Control+V')
+    const pasted = await at(page, 'connect-input').inputValue()
+    assert.equal(pasted, peerId)
+    await at(page, 'connect-input').fill('')
   })
 
   test('what has the focus is seen, and an empty form says what is missing', async () => {

@@ -18,7 +18,7 @@ export interface Automation extends Actions {
   readonly events: readonly PageEvent[]
   /** Hears every event from now on; gives what ends that. */
   on(listener: (event: PageEvent) => void): () => void
-  /** Resolves once others can reach this peer, or, without a relay, once it is there. */
+  /** Resolves once others can reach this peer, or the first try at that has failed; without a relay once it is there. */
   readonly ready: Promise<void>
 }
 

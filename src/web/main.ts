@@ -20,8 +20,13 @@ const say = (event: Said): void => {
   record(event)
   store.happen(event)
 }
-store.watch(({ status }) => {
-  if (status === 'online' || status === 'offline') ready.resolve()
+// a received file that no line of the log leads to any more takes no room
+let linked: string[] = []
+store.watch(({ log }) => {
+  const now = log.flatMap(({ href }) => (href == null ? [] : [href]))
+  const gone = linked.filter(href => !now.includes(href))
+  linked = now
+  if (gone.length > 0) void opened.promise.then(peer => gone.forEach(peer.discard))
 })
 addEventListener('unhandledrejection', event => {
   event.preventDefault()
@@ -42,7 +47,9 @@ async function start(): Promise<void> {
     const topics = [...new Set([...config.topics, ...asked.topics])]
     store.happen({ type: 'page.relay', addr: relay })
     for (const topic of topics) store.happen({ type: 'page.join', topic })
-    opened.resolve(await openPeer({ ...config, relay, topics }, say, new AbortController().signal))
+    const peer = await openPeer({ ...config, relay, topics }, say, new AbortController().signal)
+    opened.resolve(peer)
+    void peer.settled.then(ready.resolve)
   } catch (error) {
     const failure = error instanceof Failure ? errorEvent(error) : bug(error)
     record(failure)

@@ -2,7 +2,7 @@ import type { Event } from '../../events.ts'
 import { safe } from '../../safe.ts'
 import { bareAddr, duration, shortId, shortIds } from '../../views/format.ts'
 import { phaseTimes, resultOf, totalNotes } from '../../views/words.ts'
-import { byId, el, listIn, set } from './dom.ts'
+import { byId, el, listIn, set, tell } from './dom.ts'
 import { problemOf } from './problem.ts'
 import type { Attempt, PageState } from './state.ts'
 
@@ -25,7 +25,9 @@ export function drawAttempts(): (state: PageState) => void {
             'data-code': error?.code ?? '',
             'data-state': state
           })
-          node.replaceChildren(...linesOf(attempt))
+          const lines = linesOf(attempt)
+          node.replaceChildren(...lines)
+          if (state !== 'dialing') tell(lines[0]?.textContent ?? '')
         }
       }
     }

@@ -47,17 +47,32 @@ export function copyButton(
   return button
 }
 
-/** Where the clipboard is not to be had, as on a page that came over plain http, the text is left selected. */
+/** Where there is no clipboard, as on a page that came over plain http, the old way; or else the text is left selected. */
 async function copy(text: string, from: Element): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text)
     return true
   } catch {
-    const range = document.createRange()
-    range.selectNodeContents(from)
-    getSelection()?.removeAllRanges()
-    getSelection()?.addRange(range)
-    // deprecated, and all that such a page has
-    return from.textContent === text && document.execCommand('copy')
+    return copyAsBefore(text) || select(from)
   }
+}
+
+function copyAsBefore(text: string): boolean {
+  const { activeElement } = document
+  const sheet = el('textarea', { class: 'sheet', 'aria-label': 'copied' }, text)
+  document.body.append(sheet)
+  sheet.select()
+  // deprecated, and all that such a page has
+  const done = document.execCommand('copy')
+  sheet.remove()
+  if (activeElement instanceof HTMLElement) activeElement.focus()
+  return done
+}
+
+function select(node: Element): false {
+  const range = document.createRange()
+  range.selectNodeContents(node)
+  getSelection()?.removeAllRanges()
+  getSelection()?.addRange(range)
+  return false
 }

@@ -60,7 +60,12 @@ export function listIn<T>(parent: Element, keyOf: (item: T) => string | number, 
       if (shown.get(drawn.node) !== item) drawn.draw(item)
       shown.set(drawn.node, item)
     }
-    for (const [key, { node }] of known) if (!next.has(key)) node.remove()
+    for (const [key, { node }] of known) {
+      if (next.has(key)) continue
+      const isFocused = node.contains(document.activeElement)
+      node.remove()
+      if (isFocused) focusNear(parent)
+    }
     let at = parent.firstElementChild
     for (const { node } of next.values()) {
       if (node === at) at = at.nextElementSibling
@@ -68,6 +73,14 @@ export function listIn<T>(parent: Element, keyOf: (item: T) => string | number, 
     }
     known = next
   }
+}
+
+/** Where the focus was is gone: those who go by the keyboard go on from there, and not from the top. */
+function focusNear(parent: Element): void {
+  const title = parent.closest('section')?.querySelector('h2')
+  if (title == null) return
+  title.tabIndex = -1
+  title.focus()
 }
 
 /** For those who hear the page. */

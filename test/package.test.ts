@@ -66,6 +66,7 @@ test('the package has what a person needs, and no sources, tests or maps', () =>
     'bin/p2pctl.js',
     'dist/cli.js',
     'dist/LICENSES.txt',
+    'dist/web/probe.js',
     'LICENSE',
     'README.md',
     ...PAGE

@@ -16,6 +16,7 @@ interface Automation {
   peerId: string
   events: Event[]
   ready: Promise<void>
+  on(listener: (event: Event) => void): void
 }
 
 export interface Config {
@@ -90,7 +91,18 @@ export async function openPages(options: PagesOptions = {}): Promise<Pages> {
       await page.addInitScript({ content: TELL_EVENTS })
     })
     await heard.next('run.start')
-    await page.evaluate(() => (globalThis as unknown as { p2pctl: Automation }).p2pctl.ready)
+    await page.evaluate(async () => {
+      const { p2pctl } = globalThis as unknown as { p2pctl: Automation }
+      // with a relay that is not there the first try is over, and there will be no other news
+      const tried = new Promise<void>(resolve => {
+        const look = ({ type }: { type: string }): void => {
+          if (type === 'reservation.retry') resolve()
+        }
+        p2pctl.events.forEach(look)
+        p2pctl.on(look)
+      })
+      await Promise.race([p2pctl.ready, tried])
+    })
     const peerId = await page.evaluate(() => (globalThis as unknown as { p2pctl: Automation }).p2pctl.peerId)
     return {
       page,

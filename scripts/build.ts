@@ -43,6 +43,7 @@ const { metafile } = await build({
   metafile: true,
   platform: 'node',
   format: 'esm',
+  loader: { '.bash': 'text', '.zsh': 'text', '.fish': 'text', '.ps1': 'text' },
   target: 'node22.12',
   minifySyntax: true,
   minifyWhitespace: true,

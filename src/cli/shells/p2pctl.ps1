@@ -1,0 +1,30 @@
+# PowerShell completion for p2pctl; to have it in each new shell, put this into $PROFILE:
+#   p2pctl completion powershell | Out-String | Invoke-Expression
+
+Register-ArgumentCompleter -Native -CommandName p2pctl -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $before = @($commandAst.CommandElements |
+        Select-Object -Skip 1 |
+        Where-Object { $_.Extent.EndOffset -lt $cursorPosition } |
+        ForEach-Object { $_.Extent.Text })
+    $last = "$wordToComplete"
+    $lines = @(p2pctl __complete @before "+$last" 2>$null)
+    if ($lines.Count -eq 0) { return }
+    $kind, $lead = $lines[0] -split ' ', 2
+
+    if ($kind -eq 'files' -or $kind -eq 'folders') {
+        [System.Management.Automation.CompletionCompleters]::CompleteFilename($last.Substring($lead.Length)) |
+            Where-Object { $kind -eq 'files' -or $_.ResultType -eq 'ProviderContainer' } |
+            ForEach-Object {
+                [System.Management.Automation.CompletionResult]::new(
+                    "$lead$($_.CompletionText)", $_.ListItemText, $_.ResultType, $_.ToolTip)
+            }
+        return
+    }
+    $lines | Select-Object -Skip 1 | ForEach-Object {
+        $value, $says = $_ -split "`t", 2
+        if (-not $says) { $says = $value }
+        [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $says)
+    }
+}

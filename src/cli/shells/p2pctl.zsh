@@ -4,7 +4,7 @@
 
 _p2pctl() {
   local -a lines offered
-  local kind lead line value
+  local kind lead line value says
   lines=("${(@f)$(p2pctl __complete "${(@Q)words[2,CURRENT-1]}" "+${(Q)PREFIX}" 2>/dev/null)}")
   kind=${lines[1]%% *}
   lead=${lines[1]#* }
@@ -15,8 +15,9 @@ _p2pctl() {
       ;;
     words | open)
       for line in "${(@)lines[2,-1]}"; do
-        value=${line%%$'\t'*}
-        offered+=("${value//:/\\:}:${line#*$'\t'}")
+        value=${${line%%$'\t'*}//:/\\:}
+        says=${line#*$'\t'}
+        offered+=("$value${says:+:$says}")
       done
       if [[ $kind == open ]]; then _describe p2pctl offered -S ''; else _describe p2pctl offered; fi
       ;;

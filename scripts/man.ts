@@ -38,8 +38,13 @@ function commandPage(command: Command, date: string): string {
   const help = command.createHelp()
   const name = pageOf(command)
   const inner = command.commands.map((one): [string, string] => [one.name(), one.summary()])
-  const args = help.visibleArguments(command).map((one): [string, string] => [one.name(), one.description])
-  const near = [command.parent?.parent == null ? 'p2pctl(1)' : reference(command.parent), ...command.commands.map(reference)]
+  const args = help
+    .visibleArguments(command)
+    .map((one): [string, string] => [one.name(), help.argumentDescription(one)])
+  const near = [
+    command.parent?.parent == null ? 'p2pctl(1)' : reference(command.parent),
+    ...command.commands.map(reference)
+  ]
   return [
     title(name, 1, command.summary(), date),
     section('SYNOPSIS', `.B ${escaped(name.replaceAll('-', ' '))}\n${synopsis(command.usage())}`),
@@ -53,12 +58,18 @@ function commandPage(command: Command, date: string): string {
 }
 
 function title(name: string, chapter: number, says: string, date: string): string {
-  const head = `.TH ${quoted(name.toUpperCase())} ${chapter} ${quoted(date)} ${quoted(`p2pctl ${version}`)} "p2pctl"\n`
-  return `.\\" Written by npm run build from the command table.\n${head}.SH NAME\n${escaped(name)} \\- ${escaped(says)}\n`
+  return `.\\" Written by npm run build from the command table.
+.TH ${quoted(name.toUpperCase())} ${chapter} "${date}" ${quoted(`p2pctl ${version}`)} "p2pctl"
+.nh
+.ad l
+.SH NAME
+${escaped(name)} \\-
+${lines(says)}
+`
 }
 
 function section(name: string, text: string): string {
-  return text === '' ? '' : `.SH ${quoted(name)}\n${text}`
+  return text === '' ? '' : `.SH ${quoted(name)}\n${text.replace(/^\.PP\n/, '')}`
 }
 
 /** `[options] <target...>`: what is for the reader to fill in is set apart. */
@@ -85,17 +96,21 @@ function optionsOf(command: Command): string {
 /** What stands below the options: a heading that ends in a colon, or a paragraph, with lines that stand as they are. */
 function afterOf(command: Command): string[] {
   const help = command.helpInformation()
-  let all = ''
-  command.configureOutput({ ...command.configureOutput(), writeOut: text => (all += text) }).outputHelp()
-  const parts = all.slice(help.length).trim().split('\n\n')
-  return parts.flatMap(part => {
-    if (part === '') return []
-    const lines = part.split('\n')
-    const at = lines.findIndex(line => line.startsWith('  '))
-    const [words, literal] = at < 0 ? [lines, []] : [lines.slice(0, at), lines.slice(at).map(line => line.slice(2))]
+  let whole = ''
+  command.configureOutput({ ...command.configureOutput(), writeOut: text => (whole += text) }).outputHelp()
+  const parts = whole.slice(help.length).trim().split('\n\n')
+  let noted = false
+  return parts.map(part => {
+    if (part === '') return ''
+    const all = part.split('\n')
+    const at = all.findIndex(line => line.startsWith('  '))
+    const [words, literal] = at < 0 ? [all, []] : [all.slice(0, at), all.slice(at).map(line => line.slice(2))]
     const text = words.join(' ')
-    const heading = text === 'Examples:' ? 'EXAMPLES' : 'NOTES'
-    return [section(heading, `${heading === 'EXAMPLES' ? '' : paragraph(text)}${verbatim(literal)}`)]
+    if (text === 'Examples:') return section('EXAMPLES', verbatim(literal))
+    const note = `${paragraph(text)}${verbatim(literal)}`
+    const first = !noted
+    noted = true
+    return first ? section('NOTES', note) : note
   })
 }
 
@@ -104,12 +119,15 @@ function blocksIn(blocks: Block[]): string {
 }
 
 function paragraph(text: string): string {
-  return `.PP\n${escaped(text)}\n`
+  return `.PP\n${lines(text)}\n`
 }
 
 function terms(rows: [term: string, means: string][], width: number): string {
   return rows
-    .map(([term, means]) => `.TP ${Math.max(width, 4)}\n\\fB${escaped(term)}\\fR\n${escaped(means).replaceAll('\n', '\n.br\n')}\n`)
+    .map(([term, means]) => {
+      const parts = means.split('\n').map(lines)
+      return `.TP ${Math.max(width, 4)}\n\\fB${escaped(term)}\\fR\n${parts.join('\n.br\n')}\n`
+    })
     .join('')
 }
 
@@ -133,6 +151,16 @@ const reference = (command: Command): string => `${pageOf(command)}(1)`
 /** `p2pctl-relay-check` */
 function pageOf(command: Command): string {
   return command.parent == null ? command.name() : `${pageOf(command.parent)}-${command.name()}`
+}
+
+/** Lines of the source, which mean nothing in the page. */
+function lines(text: string): string {
+  return text
+    .replace(/(.{1,60})(?: |$)/g, '$1\n')
+    .trimEnd()
+    .split('\n')
+    .map(escaped)
+    .join('\n')
 }
 
 /** roff takes a dash for a hyphen, and a dot or a quote at the start of a line for a request. */

@@ -29,7 +29,8 @@ const commands = [
   'addr',
   'key',
   'schema',
-  'version'
+  'version',
+  'completion'
 ]
 const nested = [
   ['key gen', 'key psk', 'key show', 'key convert'],
@@ -262,7 +263,16 @@ test('help, version and usage errors load nothing of libp2p, and nothing loads a
       name
     )
   }
-  for (const argv of [['--help'], ['ping', '--help'], ['help', 'errors'], ['-V'], ['version'], ['schema']]) {
+  for (const argv of [
+    ['--help'],
+    ['ping', '--help'],
+    ['help', 'errors'],
+    ['-V'],
+    ['version'],
+    ['schema'],
+    ['completion', 'zsh'],
+    ['__complete', 'ping', '+--']
+  ]) {
     assert.deepEqual(await loaded(argv, 0), [], argv.join(' '))
   }
   const wrong = [

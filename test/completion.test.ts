@@ -98,6 +98,9 @@ suite('what is offered', { concurrency: 2 }, () => {
     assert.deepEqual((await at('ping', '-qc', '')).words, [])
     assert.deepEqual((await at('ping', '--quiet=')).words, [])
     assert.deepEqual((await at('ping', '--bogus=')).words, [])
+    // no value belongs to it, and so a text comes next
+    assert.deepEqual((await at('pubsub', 'pub', '--no-sign', 'news', '--no')).words, [])
+    assert.deepEqual((await at('relay', '--no-limits', '')).words, ['check', 'reserve'])
     assert.deepEqual((await at('--color', '')).words, ['auto', 'always', 'never'])
   })
 

@@ -52,7 +52,8 @@ test('p2pctl alone says in short what there is, on stderr, and that this was no 
   const { code, stdout, stderr } = await run([])
   assert.equal(code, 2)
   assert.equal(stdout, '')
-  assert.ok(stderr.split('\n').length < 20)
+  // a small terminal shows all of it
+  assert.ok(stderr.split('\n').length <= 24)
   for (const command of commands) assert.match(stderr, new RegExp(`^  ${command} `, 'm'))
   assert.match(stderr, /p2pctl demo/)
 })

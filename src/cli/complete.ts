@@ -39,7 +39,7 @@ async function answer(program: Command, before: string[], word: string): Promise
   const [, flag, value] = isFlag ? (/^(--[^=]+)=(.*)$/s.exec(word) ?? []) : []
   if (flag != null) {
     const option = optionsOf(command).find(({ long }) => long === flag)
-    if (option == null || option.isBoolean()) return wordsIn([], word)
+    if (option == null || !takesValue(option)) return wordsIn([], word)
     const found = await valuesOf(option, value!)
     return { ...found, lead: `${flag}=${found.lead}` }
   }
@@ -91,11 +91,15 @@ function wanting({ command, given }: Place, word: string): Place['waiting'] {
     const option = options.find(one => (long ? one.long : one.short) === name)
     if (option == null) return null
     given.add(option)
-    if (option.isBoolean()) continue
+    if (!takesValue(option)) continue
     const attached = long ? word.includes('=') : at < word.length
     return attached ? null : { option, must: option.required }
   }
   return null
+}
+
+function takesValue({ required, optional }: Option): boolean {
+  return required || optional
 }
 
 /** Before a command is named its options may stand already. */

@@ -71,7 +71,8 @@ function wrapped(text: string, indent: number, first = indent): string {
 
 function commandList(program: Command): string {
   const rows = program.commands.filter(one => one.name() !== 'help')
-  return rows.map(one => `  ${one.name().padEnd(9)}${one.summary()}\n`).join('')
+  const width = Math.max(...rows.map(one => one.name().length)) + 2
+  return rows.map(one => `  ${one.name().padEnd(width)}${one.summary()}\n`).join('')
 }
 
 function isCode(name: string): name is Code {

@@ -244,3 +244,23 @@ for (const { name, args, env, lists, tabs } of shells) {
     })
   })
 }
+
+const noPowerShell = spawnSync('pwsh', ['-Version']).status === 0 ? false : 'pwsh is missing'
+test('on Tab in PowerShell', { skip: noPowerShell }, () => {
+  const answers: [line: string, words: string[]][] = [
+    ['p2pctl pin', ['ping']],
+    ['p2pctl relay ', ['check', 'reserve']],
+    ['p2pctl ping --sort=', ['--sort=loss', '--sort=rtt', '--sort=target']],
+    ["p2pctl dial '@bo", ["'@./boot.txt'"]]
+  ]
+  for (const [line, words] of answers) {
+    const ask = `(TabExpansion2 "${line}" ${line.length}).CompletionMatches.CompletionText`
+    const script = `p2pctl completion powershell | Out-String | Invoke-Expression; ${ask}`
+    const { stdout } = spawnSync('pwsh', ['-NoProfile', '-Command', script], {
+      cwd: place,
+      encoding: 'utf8',
+      env: { ...process.env, PATH: `${join(folder, 'bin')}:${process.env.PATH}` }
+    })
+    assert.deepEqual(stdout.trimEnd().split('\n'), words, line)
+  }
+})

@@ -1,9 +1,12 @@
-// Bundles src/cli.ts into dist/, one chunk for each lazily imported part, so that a start loads only what it needs.
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+// Bundles src/cli.ts into dist/, one chunk for each lazily imported part, so that a start loads only what it needs, and
+// writes the manual into man/.
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Metafile, type Plugin } from 'esbuild'
+import { table } from '../src/cli.ts'
+import { manPages } from './man.ts'
 import { buildPage } from './page.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -43,6 +46,7 @@ const { metafile } = await build({
   metafile: true,
   platform: 'node',
   format: 'esm',
+  loader: { '.bash': 'text', '.zsh': 'text', '.fish': 'text', '.ps1': 'text' },
   target: 'node22.12',
   minifySyntax: true,
   minifyWhitespace: true,
@@ -53,6 +57,12 @@ const { metafile } = await build({
 })
 const page = await buildPage(root, dist)
 await writeFile(join(dist, 'LICENSES.txt'), await licenses({ ...metafile.inputs, ...page.inputs }))
+
+const man = join(root, 'man')
+await rm(man, { recursive: true, force: true })
+await mkdir(man)
+const day = new Date(process.env.SOURCE_DATE_EPOCH == null ? Date.now() : Number(process.env.SOURCE_DATE_EPOCH) * 1000)
+for (const [name, text] of Object.entries(manPages(table(), day))) await writeFile(join(man, name), text)
 
 /** The licence of every package whose code is in the bundle, and its text, as the licences ask. */
 async function licenses(inputs: Metafile['inputs']): Promise<string> {

@@ -1,18 +1,32 @@
-// Writes docs/events.md and docs/errors.md from the tables in src/; with --check it only says whether they are current.
+// Writes docs/events.md, docs/errors.md and the list of the manual's pages in package.json from the tables in src/; with
+// --check it only says whether they are current.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Code, codes } from '../src/errors.ts'
 import { envelope, events } from '../src/events.ts'
+import { table } from '../src/cli.ts'
+import { manPages } from './man.ts'
 
-const docs = join(import.meta.dirname, '../docs')
-const pages = { 'events.md': eventsPage(), 'errors.md': errorsPage() }
+const root = join(import.meta.dirname, '..')
+const pages = {
+  'docs/events.md': eventsPage(),
+  'docs/errors.md': errorsPage(),
+  'package.json': await manifest()
+}
 for (const [name, text] of Object.entries(pages)) {
-  const path = join(docs, name)
+  const path = join(root, name)
   if (!process.argv.includes('--check')) await writeFile(path, text)
   else if ((await readFile(path, 'utf8').catch(() => '')) !== text) {
-    process.stderr.write(`docs/${name} is not what npm run docs makes of src\n`)
+    process.stderr.write(`${name} is not what npm run docs makes of src\n`)
     process.exitCode = 1
   }
+}
+
+/** npm installs the pages of the manual that package.json names. */
+async function manifest(): Promise<string> {
+  const all = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+  all.man = Object.keys(manPages(table(), new Date(0))).map(name => `./man/${name}`)
+  return `${JSON.stringify(all, null, 2)}\n`
 }
 
 function eventsPage(): string {

@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { addrCommands } from './cli/addr.ts'
 import { declareBrowser } from './cli/browser.ts'
 import { commandFirst, lacksCommand, refuse, runs } from './cli/calls.ts'
+import { declareCompletion } from './cli/completion.ts'
 import { dhtCommands } from './cli/dht.ts'
 import { declareDial } from './cli/dial.ts'
 import { declareDoctor } from './cli/doctor.ts'
@@ -29,8 +30,9 @@ import { version } from './version.ts'
 
 /** Runs the command that the arguments name. It ends the process itself, with the exit code of the contract. */
 export async function main(argv: string[]): Promise<void> {
-  process.stdout.on('error', error => process.exit(exitCodeOf(error)))
   const program = table()
+  if (argv[0] === '__complete') return await (await import('./cli/complete.ts')).complete(program, argv.slice(1))
+  process.stdout.on('error', error => process.exit(exitCodeOf(error)))
   const args = commandFirst(argv, program)
   const named = program.commands.find(command => command.name() === args[0])
   if (named != null) declare(named)
@@ -48,7 +50,8 @@ export async function main(argv: string[]): Promise<void> {
   }
 }
 
-function table(): Command {
+/** Every command; its options are declared once they are needed. */
+export function table(): Command {
   const program = new Command('p2pctl')
     .description('ping, curl -v, nmap and netcat for libp2p')
     .usage('<command> [options] [target...]')
@@ -250,9 +253,11 @@ function table(): Command {
       )
   )
 
+  add('completion', 'print the script that makes Tab complete in a shell', declareCompletion)
+
   program
     .command('help')
-    .argument('[topic...]', 'a command, or: errors, exit-codes, environment, targets')
+    .argument('[topic...]', 'a command, an error code, or: errors, exit-codes, environment, targets')
     .summary('explain a command or a topic: errors, exit-codes, environment, targets')
     .action(async topic => (await import('./cli/help.ts')).printHelp(program, topic))
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { cleanEnv, root } from './helpers/cli.ts'
@@ -76,8 +76,20 @@ test('the package has what a person needs, and no sources, tests or maps', () =>
   for (const path of paths)
     assert.match(
       path,
-      /^(bin\/p2pctl\.js|dist\/[\w-]+\.js|dist\/LICENSES\.txt|dist\/web\/[\w.-]+|[A-Z]+(\.md)?|package\.json)$/
+      /^(bin\/p2pctl\.js|dist\/[\w-]+\.js|dist\/LICENSES\.txt|dist\/web\/[\w.-]+|man\/p2pctl[a-z-]*\.[17]|[A-Z]+(\.md)?|package\.json)$/
     )
+})
+
+test('installed for everybody it brings the pages of the manual along', async () => {
+  const prefix = join(folder, 'global')
+  const tarball = join(folder, packed.filename)
+  const flags = ['--offline', '--no-audit', '--no-fund', '--global', '--prefix', prefix]
+  const { code, stderr } = await exec('npm', ['install', ...flags, tarball])
+  assert.equal(code, 0, stderr)
+  for (const page of manifest.man as string[]) {
+    const chapter = page.at(-1)!
+    assert.match(readFileSync(join(prefix, `share/man/man${chapter}`, basename(page)), 'utf8'), /^\.TH "P2PCTL/m)
+  }
 })
 
 test('it is one package, and a small one, beside the optional ones', () => {

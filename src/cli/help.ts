@@ -1,148 +1,58 @@
 import type { Command } from 'commander'
 import { type Code, codes } from '../errors.ts'
 import { declare } from './lazy.ts'
-import { envName, sectionOf } from './settings.ts'
+import { type Block, termOf, topics } from './topics.ts'
 
 /** `p2pctl` alone: the commands, and where to read on. */
 export function shortHelp(program: Command): string {
   return `p2pctl: ${program.description()}\n\n${commandList(program)}\ntry it: p2pctl demo   read on: p2pctl help <command>, p2pctl --help\n`
 }
 
-/** `p2pctl help [command | topic]` on stdout. */
-export function printHelp(program: Command, topic: string[]): void {
-  const [name, sub] = topic
+/** `p2pctl help [command | topic | error code]` on stdout. */
+export function printHelp(program: Command, words: string[]): void {
+  const [name, sub] = words
   if (name == null) {
     program.outputHelp()
     return
   }
-  const text = topics[name]?.(program)
-  if (text != null) {
-    process.stdout.write(text)
+  const topic = topics[name]
+  if (topic != null || isCode(name)) {
+    const blocks = topic?.blocks(program) ?? [{ terms: [termOf(name as Code)], width: 0 }]
+    process.stdout.write(plain(blocks))
     return
   }
   const command = program.commands.map(declare).find(one => one.name() === name)
   const inner = sub == null ? command : command?.commands.find(one => one.name() === sub)
   if (inner == null) {
-    program.error(`error: no help on "${topic.join(' ')}"\n(p2pctl help, or one of: ${Object.keys(topics).join(', ')})`)
+    program.error(`error: no help on "${words.join(' ')}"\n(p2pctl help, or one of: ${Object.keys(topics).join(', ')})`)
   }
   inner.outputHelp()
 }
 
-const topics: Record<string, (program: Command) => string> = {
-  errors: () => {
-    const rows = (Object.keys(codes) as Code[]).map(code => {
-      const { exit, says, hint } = codes[code]
-      return `${code}\n${wrapped(`${says}; exit code ${exit}`, 4)}\n${wrapped(hint, 4)}\n`
-    })
-    return `Every error has a code: in the last line of what a person sees, and as "code"
-in --json. What helps stands below it.
-
-${rows.join('\n')}`
-  },
-  'exit-codes': () => `What the exit code says. It never depends on the output format, and run.summary
-says the same.
-
-  0    every target answered and every assertion held; a server was stopped on
-       request
-  1    a negative result: unreachable, no reply, an assertion failed, some of
-       several targets failed
-  2    wrong use: an option, a multiaddr, a key, a config file. Nothing was sent
-  3    a local failure: cannot listen, a key that others can read, a file that
-       cannot be written
-  4    --deadline passed with no conclusion (ping says 0 or 1 instead, as
-       ping(8) does)
-  5    another peer ID answered
-  6    reached, but no security, muxer or protocol in common
-  7    the relay refused; its status is named
-  70   a bug in p2pctl: please report it with what --debug prints
-  141  stdout was closed by its reader
-  130  the shell's view of a run ended by SIGINT; 143 by SIGTERM; 129 by SIGHUP
-
-4 to 7 are for one target; for several the answer is 0 or 1. listen, relay,
-browser, pubsub sub, peers --watch, and ping without --count and --deadline
-take ^C as their normal end. Any other code is a failure.
-`,
-  environment: program => {
-    const takers = new Map<string, string[]>()
-    const commands = program.commands.map(declare).flatMap(one => (one.commands.length > 0 ? one.commands : [one]))
-    for (const command of [...commands, ...program.commands.filter(one => one.commands.length > 0)]) {
-      for (const option of command.options) {
-        if (option.hidden || option.long === '--help' || option.long === '--version') continue
-        takers.set(envName(option), [...(takers.get(envName(option)) ?? []), sectionOf(command)])
-      }
-    }
-    const width = Math.max(...[...takers.keys()].map(name => name.length)) + 4
-    const rows = [...takers]
-      .sort(([a], [b]) => a.localeCompare(b))
-      .map(([name, names]) => wrapped(`${name.padEnd(width - 2)}${takersOf(program, names)}`, width, 2))
-    return `An option is taken from the first of these that has it:
-
-  1. the command line
-  2. the environment: P2PCTL_ and the option's name
-  3. the file named by --config
-  4. the user's config: $XDG_CONFIG_HOME/p2pctl/config.json, else
-     ~/.config/p2pctl/config.json
-  5. the default
-
-A config file is JSON, an option's name without its dashes for each key; a
-section with a command's name counts for that command alone:
-{"timeout": "5s", "ping": {"count": 3}}. No file in the current folder is read
-unasked. A switch is true or false, a list has commas or spaces between.
-
-Also read: NO_COLOR, FORCE_COLOR, TERM, CI (no colour and no spinner there) and
-XDG_CONFIG_HOME. DEBUG is not: what libp2p logs is asked for with --debug.
-
-The variables, and which commands take them; what each does stands in the help
-of the command:
-
-${rows.join('\n')}
-`
-  },
-  targets: () => `What can be dialed:
-
-  /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW...
-      a multiaddr; the peer that answers must have this peer ID
-  /ip4/192.0.2.7/tcp/4001
-      without /p2p whoever answers is right (--require-peer-id forbids it)
-  /ip4/192.0.2.7/udp/4001/quic-v1
-      the transport is part of it: /tcp, /tcp/.../ws, /tcp/.../tls/ws (or /wss),
-      /udp/.../quic-v1, /udp/.../webrtc-direct, /unix/PATH (slashes as %2F)
-  /dns4/example.org/tcp/443/wss
-      a name: /dns4, /dns6, or /dns for both
-  /dnsaddr/bootstrap.libp2p.io
-      the addresses in the TXT records of _dnsaddr.NAME
-  RELAY/p2p-circuit/p2p/12D3KooW...
-      through a relay, where RELAY is its address with its /p2p
-  RELAY/p2p-circuit/webrtc/p2p/12D3KooW...
-      agreed on through a relay, then direct over WebRTC
-  @bootnodes.txt
-      one target a line, # starts a comment
-  -   the same from stdin
-
-A peer ID alone says who and not where. The sources that are named are asked:
-
-  12D3KooW... --relay RELAY       RELAY/p2p-circuit/p2p/12D3KooW... in short
-  12D3KooW... --mdns              the local network
-  12D3KooW... --bootstrap ADDR    that peer, and the DHT that it keeps
-  12D3KooW... --bootstrap ADDR --dht
-                                  and a walk through the DHT from there
-
-An address that is given is dialed as it is: no other address of the same peer
-ever stands in for it.
-`
+/** Blocks in lines of 80 characters, an empty line between two. */
+function plain(blocks: Block[]): string {
+  return `${blocks.map(plainBlock).join('\n\n')}\n`
 }
 
-/** `dial, ping, dht`: a command with all of its own where they all take it. */
-function takersOf(program: Command, names: string[]): string {
-  const taken = new Set(names)
-  const short = program.commands.flatMap(command => {
-    const inner = command.commands.map(sectionOf)
-    const those = inner.filter(name => taken.has(name))
-    const own = command.options.length === 0 || taken.has(command.name())
-    if (inner.length > 0 && those.length === inner.length && own) return [command.name()]
-    return taken.has(command.name()) ? [command.name(), ...those] : those
-  })
-  return short.length === program.commands.length - 1 ? 'every command' : short.join(', ')
+function plainBlock(block: Block): string {
+  if (typeof block === 'string') return wrapped(block, 0)
+  const { terms, width } = block
+  // of errors, which stand apart from each other
+  if (width === 0) return terms.map(([term, means]) => `${term}\n${indented(means, 4)}`).join('\n\n')
+  return terms.map(([term, means]) => plainTerm(term, means, width)).join('\n')
+}
+
+/** What a term means stands beside it where there is room, else below. */
+function plainTerm(term: string, means: string, width: number): string {
+  if (term.length < width) return wrapped(`${term.padEnd(width)}${means}`, width + 2, 2)
+  return `  ${term}\n${wrapped(means, width + 2)}`
+}
+
+function indented(text: string, indent: number): string {
+  return text
+    .split('\n')
+    .map(line => wrapped(line, indent))
+    .join('\n')
 }
 
 /** Lines of 80 characters at most, `indent` deep from the second one on. */
@@ -161,5 +71,10 @@ function wrapped(text: string, indent: number, first = indent): string {
 
 function commandList(program: Command): string {
   const rows = program.commands.filter(one => one.name() !== 'help')
-  return rows.map(one => `  ${one.name().padEnd(9)}${one.summary()}\n`).join('')
+  const width = Math.max(...rows.map(one => one.name().length)) + 2
+  return rows.map(one => `  ${one.name().padEnd(width)}${one.summary()}\n`).join('')
+}
+
+function isCode(name: string): name is Code {
+  return name in codes
 }

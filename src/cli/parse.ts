@@ -65,12 +65,19 @@ export function stunUrls(text: string): string[] {
   throw new InvalidArgumentError('a STUN server is stun:host or stun:host:port.')
 }
 
+/** Parses a comma list, and says which words may be in it. */
+export interface Words {
+  (text: string): string[]
+  known: string[]
+}
+
 /** `tcp,ws` -> `['tcp', 'ws']`, each one of the words that are known. */
-export function words(...known: string[]): (text: string) => string[] {
-  return text => {
+export function words(...known: string[]): Words {
+  const parse = (text: string): string[] => {
     const list = text.split(',').map(word => word.trim())
     const unknown = list.find(word => !known.includes(word))
     if (unknown == null) return list
     throw new InvalidArgumentError(`choose from ${known.join(', ')}.`)
   }
+  return Object.assign(parse, { known })
 }

@@ -46,8 +46,8 @@ export interface TerminalOptions {
 }
 
 export interface Terminal extends AsyncDisposable {
-  /** Resolves once this has been shown. */
-  shows(text: string): Promise<void>
+  /** Resolves once this has been shown, with all that was until then. */
+  shows(text: string): Promise<string>
   type(text: string): void
   done: Promise<Shown>
 }
@@ -94,6 +94,7 @@ export function openTerminal(args: string[], { columns = 80, env = {}, command }
         if (ended) throw new Error(`ended without ${JSON.stringify(text)}: ${JSON.stringify(bytes)}`)
         await new Promise<void>(resume => waiting.add(resume))
       }
+      return Buffer.from(bytes, 'latin1').toString()
     },
     async [Symbol.asyncDispose]() {
       if (child.exitCode == null && child.signalCode == null) child.kill('SIGKILL')

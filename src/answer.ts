@@ -16,6 +16,7 @@ import { joinSocket } from './protocols/socket.ts'
 import { finish, StreamError, write } from './protocols/stream.ts'
 import { checkRaw, type RawOptions, rawOn } from './raw.ts'
 import { safe } from './safe.ts'
+import { createSlots, type Slots } from './slots.ts'
 
 export interface AnswerOptions extends RawOptions {
   echo?: boolean
@@ -44,6 +45,9 @@ interface Counts {
 /** Streams that are answered at once; each may be a process. */
 const MAX_STREAMS = 32
 const MAX_CONNECTIONS = 64
+/** So many more may wait for their turn, and so long: one end of a connection is gone before the other. */
+const LINE = 256
+const TURN_MS = 10_000
 const CONNECT_MS = 10_000
 const LINGER_BYTES = 1 << 22
 const LINGER_MS = 5000
@@ -70,12 +74,14 @@ function wrong(message: string): Failure {
 export async function answer(node: Node, options: AnswerOptions, said: Said, signal: AbortSignal): Promise<Answer> {
   const protocol = options.protocol!
   const over = Promise.withResolvers<StreamError | null>()
-  const most = mostOf(options)
+  const most = options.raw === true ? 1 : MAX_STREAMS
+  const { maxConnections = MAX_CONNECTIONS } = options
   const place = options.forward == null ? null : parsePlace(options.forward, '--forward')
-  let count = 0
+  const slots = place == null ? createSlots(most, 0) : createSlots(maxConnections, LINE)
   const handler = async (stream: Stream, connection: Connection): Promise<void> => {
-    if (count >= most || signal.aborted) return stream.abort(new Error('too many streams at once'))
-    count++
+    if (slots.full || signal.aborted) return stream.abort(new Error('too many streams at once'))
+    const leave = await waitFor(slots, stream, signal)
+    if (leave == null) return
     const about = { peer_id: connection.remotePeer.toString(), protocol }
     const startedAt = performance.now()
     // told and not waited for: what comes meanwhile has to find its reader
@@ -84,7 +90,7 @@ export async function answer(node: Node, options: AnswerOptions, said: Said, sig
     const duration_ms = performance.now() - startedAt
     const ending = said({ type: 'stream.close', ...about, ...counts, duration_ms, error: error?.message ?? null })
     if (options.raw !== true) {
-      count--
+      leave()
       return await ending
     }
     if (error == null) await barrier(connection, signal)
@@ -92,7 +98,10 @@ export async function answer(node: Node, options: AnswerOptions, said: Said, sig
     over.resolve(error)
   }
   try {
-    const limits = { maxInboundStreams: Math.max(most, MAX_STREAMS), runOnLimitedConnection: true }
+    const limits = {
+      maxInboundStreams: place == null ? MAX_STREAMS : maxConnections + LINE,
+      runOnLimitedConnection: true
+    }
     await node.libp2p.handle(protocol, handler, limits)
   } catch (cause) {
     throw new Failure('invalid_option', `${safe(protocol)} is spoken by listen itself`, {
@@ -103,8 +112,13 @@ export async function answer(node: Node, options: AnswerOptions, said: Said, sig
   return { over: over.promise }
 }
 
-function mostOf({ raw, forward, maxConnections = MAX_CONNECTIONS }: AnswerOptions): number {
-  return raw === true ? 1 : forward != null ? maxConnections : MAX_STREAMS
+/** Its turn, or null where the stream or the time is gone by then. Nothing of it is read meanwhile. */
+async function waitFor(slots: Slots, stream: Stream, signal: AbortSignal): Promise<(() => void) | null> {
+  using limit = startLimit(TURN_MS, whileOpen(stream, signal))
+  return await slots.take(limit.signal).catch(error => {
+    stream.abort(error)
+    return null
+  })
 }
 
 async function one(

@@ -38,14 +38,17 @@ export function perfFailure(connection: Connection, cause: StreamError, tally: T
   }
 }
 
-/** A circuit ends without a reason: it is held to be the limit where most of that was used. */
+/** What a circuit that is cut off within a frame keeps from us: the frame, and what noise and yamux put around it. */
+const LOST_BYTES = 72 * 1024
+
+/** A circuit ends without a reason: it is held to be the limit where that was nearly used up. */
 function atLimit(connection: Connection, { uploadBytes, downloadBytes }: Tally): boolean {
   if (connection.limits == null) return false
   const { limit_bytes, limit_s } = limitsOf(connection)
   const openS = (Date.now() - connection.timeline.open) / 1000
   return (
-    (limit_bytes != null && Math.max(uploadBytes, downloadBytes) > limit_bytes / 2) ||
-    (limit_s != null && openS > limit_s / 2)
+    (limit_bytes != null && Math.max(uploadBytes, downloadBytes) + LOST_BYTES > limit_bytes) ||
+    (limit_s != null && openS + 1 > limit_s)
   )
 }
 

@@ -38,7 +38,10 @@ export default viewOf(({ out, quiet, verbose, status }) => {
       const { upload_bytes, download_bytes, complete } = event
       const show = (direction: Direction, count: number, ms: number | null, perS: number | null): void => {
         const cut = complete ? '' : out.chalk.yellow('  cut short')
-        const took = ms == null ? '  never read to the end' : ` in ${duration(ms)}  ${out.chalk.bold(speed(perS ?? 0))}`
+        const took =
+          ms == null
+            ? ' sent, and not known to have arrived'
+            : ` in ${duration(ms)}  ${out.chalk.bold(speed(perS ?? 0))}`
         const sparks = rates[direction].length > 2 ? `  ${sparkline(rates[direction], SPARKS, 0)}` : ''
         out.line(`${direction.padEnd(8)}  ${bytes(count)}${took}${cut}${sparks}`)
       }

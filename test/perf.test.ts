@@ -40,7 +40,9 @@ describe('perf', patient, () => {
   for (const addr of [...addrs, 'circuit']) {
     test(`over ${addr}: the bytes that were asked for go each way, and both sides count the same`, async () => {
       await using relay = await startRelay()
-      await using listener = server(addr === 'circuit' ? { listen: undefined, circuit: [relay.addr] } : { listen: [addr] })
+      await using listener = server(
+        addr === 'circuit' ? { listen: undefined, circuit: [relay.addr] } : { listen: [addr] }
+      )
       const said = await measure(await addrsOf(listener), { upload: 8 * MIB, download: 5 * MIB + 1 })
       const done = one(said, 'perf.done')
       assert.deepEqual([done.upload_bytes, done.download_bytes, done.complete], [8 * MIB, 5 * MIB + 1, true])

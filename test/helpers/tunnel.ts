@@ -49,6 +49,8 @@ export async function tunnel(to: string, { way = 'tcp', near, far }: TunnelOptio
 
 export async function connectTo(port: number): Promise<Socket> {
   const socket = dialTcp({ port, host: '127.0.0.1', allowHalfOpen: true })
+  // whoever reads it hears of it
+  socket.on('error', () => {})
   await once(socket, 'connect')
   return socket
 }

@@ -204,7 +204,7 @@ function table(): Command {
           'listen --webrtc --circuit /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...',
           'listen --tcp 4001 --recv inbox --max-file 2GiB --max-total 20GiB',
           "listen --tcp 4001 --protocol /upper/1.0.0 --exec 'tr a-z A-Z'",
-          'listen --tcp 4001 --protocol /x/postgres --forward 127.0.0.1:5432',
+          'listen --tcp 4001 --protocol /x/pg --forward 127.0.0.1:5432',
           'listen --tcp 4001 --serve perf'
         )
       )

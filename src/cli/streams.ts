@@ -52,8 +52,8 @@ export function declareForward(command: Command): Command {
     .addHelpText(
       'after',
       examples(
-        'forward /ip4/127.0.0.1/tcp/4001 --local 5432 --protocol /x/postgres',
-        'forward /ip4/127.0.0.1/tcp/4001 --local 127.0.0.1:0 --protocol /x/postgres --for 60s'
+        'forward /ip4/127.0.0.1/tcp/4001 --local 5432 --protocol /x/pg',
+        'forward /ip4/127.0.0.1/tcp/4001 --local ./pg.sock --protocol /x/pg'
       )
     )
     .action(

@@ -59,8 +59,8 @@ says the same.
   130  the shell's view of a run ended by SIGINT; 143 by SIGTERM; 129 by SIGHUP
 
 4 to 7 are for one target; for several the answer is 0 or 1. listen, relay,
-pubsub sub, peers --watch, and ping without --count and --deadline take ^C as
-their normal end. Any other code is a failure.
+forward, pubsub sub, peers --watch, and ping without --count and --deadline take
+^C as their normal end. Any other code is a failure.
 `,
   environment: program => {
     const takers = new Map<string, string[]>()

@@ -11,6 +11,7 @@ import forward, { type Options } from '../src/commands/forward.ts'
 import listen from '../src/commands/listen.ts'
 import { generateKeyFile } from '../src/keys.ts'
 import { Failure } from '../src/errors.ts'
+import { createSlots } from '../src/slots.ts'
 import { parsePlace, placeText } from '../src/place.ts'
 import { run as runBinary, start as startBinary } from './helpers/cli.ts'
 import { begin, collect, failureOf, one, only } from './helpers/collect.ts'
@@ -132,20 +133,20 @@ describe('forward', patient, () => {
     })
     const far = { maxConnections: 10 }
     await using it = await tunnel(echoing.place, { near: { maxConnections: 40 }, far })
-    const one = async (): Promise<void> => {
+    const client = async (): Promise<void> => {
       const payload = randomBytes(100_000)
       const socket = connect({ port: it.port, host: '127.0.0.1', allowHalfOpen: true })
       socket.end(payload)
       assert.equal(sha256((await readAll(socket)) as Buffer), sha256(payload))
     }
-    await Promise.all(Array.from({ length: 100 }, one))
+    await Promise.all(Array.from({ length: 100 }, client))
     assert.ok(most <= 11, `${most} at once`)
     const said = await it.near.stop()
     const opened = only(said, 'stream.open')
     assert.equal(new Set(opened.map(({ stream_id }) => stream_id)).size, 100)
     for (const { tcp_addr } of opened) assert.match(tcp_addr!, /^127\.0\.0\.1:\d+$/)
     assert.deepEqual(new Set(only(said, 'stream.close').map(({ error }) => error)), new Set([null]))
-    assert.equal(one_(said), 100)
+    assert.equal(one(said, 'run.summary').connections, 100)
   })
 
   test('a reader that is slower holds the sender back, both ways', async () => {
@@ -215,6 +216,27 @@ describe('forward', patient, () => {
     const { code, message } = await it.near.next('forward.refused')
     assert.equal(code, 'io_timeout')
     assert.match(message, /^no stream within 1 s: cannot dial .*: connection refused$/)
+  })
+
+  test('a peer that goes without a word is found out, and connected to again once it is back', async () => {
+    await using echoing = await service(echo)
+    await using far = startBinary([
+      ...['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json'],
+      ...['--protocol', PROTOCOL, '--forward', echoing.place]
+    ])
+    const [target = ''] = (await far.next('listen.ready')).addrs
+    await using near = begin(forward, { target, local: '0', protocol: PROTOCOL, timeout: 2000 })
+    const port = Number((await near.next('forward.ready')).local_addr.split(':')[1])
+    await near.next('connection.open')
+    far.child.kill('SIGSTOP')
+    assert.equal(await readAll(await connectTo(port)), 'ECONNRESET')
+    assert.match((await near.next('forward.refused')).message, /^no stream within 2 s/)
+    await near.next('connection.close')
+    far.child.kill('SIGCONT')
+    await near.next('connection.open')
+    const socket = await connectTo(port)
+    socket.end('hello')
+    assert.equal(String(await readAll(socket)), 'hello')
   })
 
   test('another peer at the same address is not taken for the first one', async () => {
@@ -327,6 +349,25 @@ describe('forward', patient, () => {
     }
   })
 
+  test('a slot goes to whoever waits longest, and the line has an end', async () => {
+    const { signal } = new AbortController()
+    const slots = createSlots(1, 2)
+    const leave = await slots.take(signal)
+    const left = new AbortController()
+    const impatient = slots.take(left.signal)
+    const patientOne = slots.take(signal)
+    assert.equal(slots.full, true)
+    left.abort(new Error('gone'))
+    await assert.rejects(impatient, { message: 'gone' })
+    assert.equal(slots.full, false)
+    leave()
+    leave()
+    const next = slots.take(signal)
+    const leaveToo = await patientOne
+    leaveToo()
+    await next
+  })
+
   test('places are read and written', () => {
     for (const [text, written = text] of [
       ['5432', '127.0.0.1:5432'],
@@ -341,7 +382,3 @@ describe('forward', patient, () => {
     assert.throws(() => parsePlace('x', '--local'), Failure)
   })
 })
-
-function one_(said: Awaited<ReturnType<typeof collect>>): number | undefined {
-  return one(said, 'run.summary').connections
-}

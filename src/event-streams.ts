@@ -23,7 +23,7 @@ export const streamEvents = {
     { pid: 'integer', peer_id: 'string', addr: 'string', protocol: 'string', local_addr: 'string' }
   ],
   'forward.refused': [
-    'a TCP connection was reset, since there is no stream for it',
+    'a TCP connection was reset, since there is no stream for it; code is that of an error, or too_many',
     { tcp_addr: 'string|null', code: 'string', message: 'string' }
   ],
   'forward.retry': [

@@ -9,6 +9,8 @@ import type { Target } from './targets.ts'
 
 export interface Link {
   readonly peerId: string
+  /** The last one, which may be gone. */
+  readonly connection: Connection
   /** The connection, or the next one as soon as it is there; rejects with the reason of the signal. */
   get(signal: AbortSignal): Promise<Connection>
   /** Why there is none, as long as there is none. */
@@ -74,6 +76,9 @@ export function keepConnected(
   void keep()
   return {
     peerId,
+    get connection() {
+      return current
+    },
     async get(limit) {
       if (current.status === 'open') return current
       wanted.abort()

@@ -6,6 +6,7 @@ import { createQueue } from '../flow.ts'
 import { keepConnected } from '../link.ts'
 import { openNode } from '../node.ts'
 import { parsePlace, placeText } from '../place.ts'
+import { barrier } from '../protocols/pipe.ts'
 import { safe } from '../safe.ts'
 import { removeReadyFile, writeReadyFile } from '../serve.ts'
 import { failureEvent, readTargets, type TargetOptions, verdictOf } from '../targets.ts'
@@ -72,6 +73,8 @@ export default async function* forward(options: Options, signal: AbortSignal): A
       if (readyFile != null) await removeReadyFile(readyFile)
     }
     await tunnel.closed()
+    // the last bytes of a connection that has ended may be on their way
+    if (!signal.aborted) await barrier(link.connection, signal)
     yield* queue.items(AbortSignal.abort())
     verdict = { ...verdictOf(targets, 1, []), connections: tunnel.count }
   } catch (error) {

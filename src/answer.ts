@@ -1,20 +1,31 @@
-/** `listen --protocol ID`: what answers there is stdin and stdout, an echo, or a process for each stream. */
+/** `listen --protocol ID`: what answers there is stdin and stdout, an echo, or for each stream a process or a TCP connection. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fstatSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import type { Connection, Stream } from '@libp2p/interface'
-import { Failure } from './errors.ts'
+import { codeOfErrno } from './classify.ts'
+import { codes, Failure } from './errors.ts'
 import type { Event } from './events.ts'
+import { wordsFor } from './files.ts'
+import { startLimit } from './limit.ts'
 import type { Node } from './node.ts'
+import { connectOptions, type Place, parsePlace, placeText, remoteOf } from './place.ts'
 import { barrier, endOur, giveAll, takeAll, whileOpen } from './protocols/pipe.ts'
+import { joinSocket } from './protocols/socket.ts'
 import { finish, StreamError, write } from './protocols/stream.ts'
 import { checkRaw, type RawOptions, rawOn } from './raw.ts'
 import { safe } from './safe.ts'
+import { createSlots, type Slots } from './slots.ts'
 
 export interface AnswerOptions extends RawOptions {
   echo?: boolean
   /** A command line for sh. */
   exec?: string
+  /** `host:port`, or the path of a socket. */
+  forward?: string
+  /** Of --forward; 64 by default. */
+  maxConnections?: number
 }
 
 interface Answer {
@@ -23,21 +34,35 @@ interface Answer {
 }
 
 type Said = (event: Event<'stream.open' | 'stream.close'>) => Promise<void>
-type Counts = { in_bytes: number; out_bytes: number; exit_code?: number | null; error?: StreamError | null }
+interface Counts {
+  in_bytes: number
+  out_bytes: number
+  exit_code?: number | null
+  tcp_addr?: string | null
+  error?: StreamError | null
+}
 
 /** Streams that are answered at once; each may be a process. */
 const MAX_STREAMS = 32
+const MAX_CONNECTIONS = 64
+/** So many more may wait for their turn, and so long: one end of a connection is gone before the other. */
+const LINE = 256
+const TURN_MS = 10_000
+const CONNECT_MS = 10_000
 const LINGER_BYTES = 1 << 22
 const LINGER_MS = 5000
 
 /** Refuses what makes no sense together. */
 export function checkAnswer(options: AnswerOptions): void {
-  const { protocol, raw, echo, exec } = options
+  const { protocol, raw, echo, exec, forward } = options
   checkRaw(options)
-  const ways = [raw === true, echo === true, exec != null].filter(Boolean).length
-  if (ways > 1) throw wrong('--raw, --echo and --exec answer the same streams: choose one')
-  if (ways === 1 && protocol == null) throw wrong(`${echo === true ? '--echo' : '--exec'} needs --protocol ID`)
-  if (ways === 0 && protocol != null) throw wrong('--protocol needs --raw, --echo or --exec CMD to answer it')
+  const ways = Object.entries({ raw, echo, exec, forward }).filter(([, way]) => way != null && way !== false)
+  if (ways.length > 1) throw wrong('--raw, --echo, --exec and --forward answer the same streams: choose one')
+  if (ways.length === 1 && protocol == null) throw wrong(`--${ways[0]![0]} needs --protocol ID`)
+  if (ways.length === 0 && protocol != null) {
+    throw wrong('--protocol needs --raw, --echo, --exec CMD or --forward HOST:PORT to answer it')
+  }
+  if (forward != null) parsePlace(forward, '--forward')
   if (exec === '') throw wrong('--exec needs a command')
 }
 
@@ -50,19 +75,22 @@ export async function answer(node: Node, options: AnswerOptions, said: Said, sig
   const protocol = options.protocol!
   const over = Promise.withResolvers<StreamError | null>()
   const most = options.raw === true ? 1 : MAX_STREAMS
-  let count = 0
+  const { maxConnections = MAX_CONNECTIONS } = options
+  const place = options.forward == null ? null : parsePlace(options.forward, '--forward')
+  const slots = place == null ? createSlots(most, 0) : createSlots(maxConnections, LINE)
   const handler = async (stream: Stream, connection: Connection): Promise<void> => {
-    if (count >= most || signal.aborted) return stream.abort(new Error('too many streams at once'))
-    count++
+    if (slots.full || signal.aborted) return stream.abort(new Error('too many streams at once'))
+    const leave = await waitFor(slots, stream, signal)
+    if (leave == null) return
     const about = { peer_id: connection.remotePeer.toString(), protocol }
     const startedAt = performance.now()
     // told and not waited for: what comes meanwhile has to find its reader
     void said({ type: 'stream.open', ...about })
-    const { error = null, ...counts } = await one(stream, connection, options, signal)
+    const { error = null, ...counts } = await one(stream, connection, options, place, signal)
     const duration_ms = performance.now() - startedAt
     const ending = said({ type: 'stream.close', ...about, ...counts, duration_ms, error: error?.message ?? null })
     if (options.raw !== true) {
-      count--
+      leave()
       return await ending
     }
     if (error == null) await barrier(connection, signal)
@@ -70,7 +98,10 @@ export async function answer(node: Node, options: AnswerOptions, said: Said, sig
     over.resolve(error)
   }
   try {
-    const limits = { maxInboundStreams: MAX_STREAMS, runOnLimitedConnection: true }
+    const limits = {
+      maxInboundStreams: place == null ? MAX_STREAMS : maxConnections + LINE,
+      runOnLimitedConnection: true
+    }
     await node.libp2p.handle(protocol, handler, limits)
   } catch (cause) {
     throw new Failure('invalid_option', `${safe(protocol)} is spoken by listen itself`, {
@@ -81,10 +112,20 @@ export async function answer(node: Node, options: AnswerOptions, said: Said, sig
   return { over: over.promise }
 }
 
+/** Its turn, or null where the stream or the time is gone by then. Nothing of it is read meanwhile. */
+async function waitFor(slots: Slots, stream: Stream, signal: AbortSignal): Promise<(() => void) | null> {
+  using limit = startLimit(TURN_MS, whileOpen(stream, signal))
+  return await slots.take(limit.signal).catch(error => {
+    stream.abort(error)
+    return null
+  })
+}
+
 async function one(
   stream: Stream,
   connection: Connection,
   options: AnswerOptions,
+  place: Place | null,
   signal: AbortSignal
 ): Promise<Counts> {
   if (options.raw === true) {
@@ -95,7 +136,8 @@ async function one(
   }
   const counts: Counts = { in_bytes: 0, out_bytes: 0 }
   try {
-    if (options.exec == null) await echo(stream, counts, signal)
+    if (place != null) await joinWith(place, stream, counts, signal)
+    else if (options.exec == null) await echo(stream, counts, signal)
     else await run(options.exec, stream, connection, counts, signal)
     await finish(stream, LINGER_BYTES, LINGER_MS)
   } catch (cause) {
@@ -115,6 +157,31 @@ async function echo(stream: Stream, counts: Counts, signal: AbortSignal): Promis
   }
   await takeAll(stream, taker, false, signal)
   await endOur(stream)
+}
+
+/** A TCP connection of its own to the place that was given, and to no other whatever the peer says. */
+async function joinWith(place: Place, stream: Stream, counts: Counts, signal: AbortSignal): Promise<void> {
+  const socket = await connectTo(place, whileOpen(stream, signal))
+  counts.tcp_addr = remoteOf(socket)
+  const passed = (way: 'in' | 'out', bytes: number): void => {
+    counts[`${way}_bytes`] += bytes
+  }
+  await joinSocket(stream, socket, passed, signal)
+}
+
+async function connectTo(place: Place, signal: AbortSignal): Promise<Socket> {
+  using limit = startLimit(CONNECT_MS, signal)
+  const socket = connect({ ...connectOptions(place), allowHalfOpen: true, noDelay: true, keepAlive: true })
+  try {
+    await once(socket, 'connect', { signal: limit.signal })
+    return socket
+  } catch (cause) {
+    socket.destroy()
+    if (signal.aborted) throw signal.reason
+    const code = limit.passed ? 'io_timeout' : codeOfErrno(cause)
+    const says = code == null ? wordsFor(cause) : codes[code].says
+    throw new StreamError('closed', `cannot connect to ${placeText(place)}: ${says}`, cause)
+  }
 }
 
 /** One process, its stdin and stdout joined with the stream. It and what it has started do not outlive the stream. */

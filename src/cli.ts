@@ -25,6 +25,7 @@ import {
 import { count, duration, interval, percent, size, words } from './cli/parse.ts'
 import { pubsubCommands } from './cli/pubsub.ts'
 import { relayCommand } from './cli/relay.ts'
+import { declareForward, declarePerf } from './cli/streams.ts'
 import { exitCodeOf } from './stdout.ts'
 import { version } from './version.ts'
 
@@ -142,6 +143,10 @@ export function table(): Command {
       )
   )
 
+  add('perf', 'measure how many bytes a second go to a peer and come back', declarePerf)
+
+  add('forward', 'make a service beside a peer reachable at a TCP port of this machine', declareForward)
+
   add('listen', 'be a peer to test against: answers ping, identify, echo, messages and files', command =>
     common(announcing(serving(command)))
       .description('Listen for peers, print the addresses to dial and show who comes and what they send, until ^C.')
@@ -149,7 +154,19 @@ export function table(): Command {
         new Option('--max-message <size>', 'the largest message that is taken').default(1 << 20, '1MiB').argParser(size)
       )
       .addOption(
-        new Option('--serve <list>', 'answer these too: autonat, which dials those who ask').argParser(words('autonat'))
+        new Option('--serve <list>', 'answer these too: autonat, which dials those who ask; perf').argParser(
+          words('autonat', 'perf')
+        )
+      )
+      .addOption(
+        new Option('--max-perf <size>', 'with --serve perf: the most bytes of one stream, each way')
+          .default(16 * 2 ** 30, '16GiB')
+          .argParser(size)
+      )
+      .addOption(
+        new Option('--max-perf-time <dur>', 'and the longest that it may take')
+          .default(300_000, '5m')
+          .argParser(duration)
       )
       .optionsGroup(RELAYED)
       .option('--circuit <relay...>', 'be reachable through these relays')
@@ -172,11 +189,13 @@ export function table(): Command {
       .addOption(
         new Option('--keep-free <percent>', 'leave this much of the disk free').default(10, '10').argParser(percent)
       )
-      .optionsGroup('A protocol of your own, in one of three ways:')
+      .optionsGroup('A protocol of your own, in one of four ways:')
       .option('--protocol <id>', 'answer this protocol too')
       .option('--raw', 'stdin to its first stream, the stream to stdout, and end with it')
       .option('--echo', 'send back what comes')
       .option('--exec <command>', 'run this with sh for each stream, and join its stdin and stdout with it')
+      .option('--forward <host:port>', 'join each stream with a TCP connection there, or to a socket /PATH')
+      .option('--max-connections <n>', 'with --forward: so many at once', count, 64)
       .option('--lp', 'with --raw: each line is a frame behind its length as a varint, both ways')
       .option('--hex', 'with --raw: show what comes as hex')
       .addHelpText(
@@ -188,7 +207,9 @@ export function table(): Command {
           'listen -l /ip4/127.0.0.1/tcp/4001 --ready-file ready.json --for 60s',
           'listen --webrtc --circuit /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...',
           'listen --tcp 4001 --recv inbox --max-file 2GiB --max-total 20GiB',
-          "listen --tcp 4001 --protocol /upper/1.0.0 --exec 'tr a-z A-Z'"
+          "listen --tcp 4001 --protocol /upper/1.0.0 --exec 'tr a-z A-Z'",
+          'listen --tcp 4001 --protocol /x/pg --forward 127.0.0.1:5432',
+          'listen --tcp 4001 --serve perf'
         )
       )
       .action(

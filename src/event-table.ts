@@ -30,6 +30,7 @@ import {
 import { browserEvents, page } from './event-browser.ts'
 import { offlineEvents } from './event-offline.ts'
 import { pubsubEvents } from './event-pubsub.ts'
+import { streamEvents } from './event-streams.ts'
 
 /** Version of the contract that `run.start` names; its first number is `v` on every line. */
 export const CONTRACT = '1.0'
@@ -250,19 +251,7 @@ export const events = {
     'the receiver has all of it, and its hash is the same',
     { ...transfer, sha256: 'string', confirmed: 'boolean', 'resumed_bytes?': 'integer' }
   ],
-  'stream.open': ['a stream of --protocol was opened', { peer_id: 'string', protocol: 'string' }],
-  'stream.close': [
-    'it ended; bytes in are those that came, error is null where both sides ended in order',
-    {
-      peer_id: 'string',
-      protocol: 'string',
-      in_bytes: 'integer',
-      out_bytes: 'integer',
-      duration_ms: 'number',
-      'exit_code?': 'integer|null',
-      error: 'string|null'
-    }
-  ],
+  ...streamEvents,
   'reservation.open': ['a peer may be reached through the relay', reservation],
   'reservation.refresh': ['a reservation was made longer', reservation],
   'reservation.close': ['a reservation ended', reservation],

@@ -14,6 +14,7 @@ export function startLimit(ms: number, runSignal: AbortSignal): Limit {
   }, ms)
   const onStop = (): void => stopper.abort(runSignal.reason)
   runSignal.addEventListener('abort', onStop)
+  if (runSignal.aborted) onStop()
   return {
     signal: stopper.signal,
     get passed() {

@@ -215,8 +215,8 @@ function pathOf(addr: Multiaddr): string | null {
   return first?.name === 'unix' ? first.value! : null
 }
 
-/** The error number of a listener stands only in the text of the message (libp2p 3.3). */
-function listenFailure(addr: string, cause: unknown): Failure {
+/** Why it cannot listen there. The error number of a listener stands only in the text of the message (libp2p 3.3). */
+export function listenFailure(addr: string, cause: unknown): Failure {
   const text = cause instanceof Error ? cause.message : String(cause)
   const options = { phase: 'listen', addr, cause } as const
   const isFile = addr.startsWith('/unix/')

@@ -10,8 +10,8 @@ import { Failure } from './errors.ts'
 import type { Event } from './events.ts'
 import { frame } from './protocols/framing.ts'
 import { barrier, endOur, giveAll, MAX_FRAME_BYTES, takeAll, type Taker, whileOpen } from './protocols/pipe.ts'
+import { openStream } from './protocols/open-stream.ts'
 import { failure } from './protocols/send-failures.ts'
-import { openStream } from './protocols/send.ts'
 import { StreamError } from './protocols/stream.ts'
 import { safe } from './safe.ts'
 
@@ -49,7 +49,7 @@ export async function* rawTo(
   signal: AbortSignal
 ): AsyncGenerator<Event<'stream.open' | 'stream.close'>> {
   const protocol = options.protocol!
-  const stream = await openStream(connection, signal, undefined, protocol)
+  const stream = await openStream(connection, protocol, signal)
   const about = { peer_id: connection.remotePeer.toString(), protocol }
   yield { type: 'stream.open', ...about }
   const piped = await rawOn(stream, options, { all: fstatSync(0).isFile(), first: true }, signal)

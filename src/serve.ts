@@ -97,7 +97,7 @@ function everywhere(port: number | true, pattern: string): string[] {
 
 /** One after another, so that each failure names its address. A ready file of an earlier run goes first. */
 export async function listenOnAll(node: Node, addrs: string[], { readyFile }: ServeOptions): Promise<void> {
-  if (readyFile != null) await rm(readyFile, { force: true }).catch(() => {})
+  if (readyFile != null) await removeReadyFile(readyFile)
   for (const addr of addrs) await listenOn(node, addr)
 }
 
@@ -139,7 +139,7 @@ export async function* serve(
     yield* queue.items(until)
   } finally {
     clearTimeout(timer)
-    if (options.readyFile != null) await rm(options.readyFile, { force: true }).catch(() => {})
+    if (options.readyFile != null) await removeReadyFile(options.readyFile)
   }
   return opened
 }
@@ -150,8 +150,12 @@ export async function* endNode(node: Node, queue: Queue<Said>): AsyncGenerator<S
   yield* queue.items(AbortSignal.abort())
 }
 
+export async function removeReadyFile(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => {})
+}
+
 /** By rename, so that whoever waits for the file never reads half of it. */
-async function writeReadyFile(path: string, ready: object): Promise<void> {
+export async function writeReadyFile(path: string, ready: object): Promise<void> {
   const partial = `${path}.${process.pid}.tmp`
   try {
     await writeFile(partial, `${JSON.stringify(ready)}\n`, { mode: 0o644 })

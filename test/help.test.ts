@@ -20,6 +20,8 @@ const commands = [
   'dial',
   'ping',
   'send',
+  'perf',
+  'forward',
   'listen',
   'relay',
   'browser',
@@ -55,7 +57,7 @@ test('p2pctl alone says in short what there is, on stderr, and that this was no 
   assert.equal(code, 2)
   assert.equal(stdout, '')
   // a small terminal shows all of it
-  assert.ok(stderr.split('\n').length <= 24)
+  assert.ok(stderr.split('\n').length <= 26)
   for (const command of commands) assert.match(stderr, new RegExp(`^  ${command} `, 'm'))
   assert.match(stderr, /p2pctl demo/)
 })
@@ -111,7 +113,7 @@ test('help on the environment names the commands that take a variable, and where
   assert.equal(takers('JSON'), 'every command')
   assert.equal(takers('ALLOW_PRIVATE'), 'dht')
   assert.equal(takers('COUNT'), 'ping, dht providers, dht get, pubsub sub')
-  assert.equal(takers('CA'), 'dial, ping, send, listen, relay, peers, dht, pubsub, doctor')
+  assert.equal(takers('CA'), 'dial, ping, send, perf, forward, listen, relay, peers, dht, pubsub, doctor')
 })
 
 test('help on targets explains each form', async () => {
@@ -149,13 +151,19 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
   let env: Record<string, string>
   let pasted: (line: string) => string
   before(async () => {
+    // as long as all examples take
+    const patience = { timeoutMs: 240_000 }
     for (const name of ['inbox', 'photos']) mkdirSync(join(folder, name))
     for (const name of ['report.pdf', 'photos/cat.jpg']) writeFileSync(join(folder, name), name)
-    // on a slow machine all examples together take longer than a test does
-    const forAll = { timeoutMs: 240_000 }
-    peer = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--recv', join(folder, 'inbox')], forAll)
-    relay = start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws', '--json'], forAll)
-    subscriber = start(['pubsub', 'sub', 'news', '-l', '/ip4/127.0.0.1/tcp/0', '--json'], forAll)
+    peer = start(
+      [
+        ...['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--recv', join(folder, 'inbox'), '--serve', 'perf'],
+        ...['--protocol', '/x/pg', '--forward', '127.0.0.1:5432']
+      ],
+      patience
+    )
+    relay = start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws', '--json'], patience)
+    subscriber = start(['pubsub', 'sub', 'news', '-l', '/ip4/127.0.0.1/tcp/0', '--json'], patience)
     const [topicAddr = ''] = (await subscriber.next('listen.ready')).addrs
     const [peerAddr = ''] = (await peer.next('listen.ready')).addrs
     const [relayAddr = '', relayWs = ''] = (await relay.next('listen.ready')).addrs
@@ -187,8 +195,10 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
         .replace('/ip4/127.0.0.1/tcp/4002/ws/p2p/12D3KooW...', relayWs)
         .replace('-l /ip4/127.0.0.1/tcp/4001', '-l /ip4/127.0.0.1/tcp/0')
         .replace('/ip4/127.0.0.1/tcp/4001', line.includes('pubsub') ? topicAddr : peerAddr)
-        .replace(/(--tcp|--ws|--port) \d+/g, '$1 0')
+        .replace(/(--tcp|--ws|--port|--local) \d+(?= |$)/g, '$1 0')
         .replace('--for 60s', '--for 250ms')
+        .replace(/(p2pctl perf \S+)$/, '$1 --duration 200ms')
+        .replace('--duration 2s', '--duration 200ms')
   })
   after(async () => {
     await peer.stop()

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import { listenOn, openNode } from '../src/node.ts'
 import { giveAll, takeAll } from '../src/protocols/pipe.ts'
+import { StreamError, write } from '../src/protocols/stream.ts'
 
 const MIB = 2 ** 20
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
@@ -47,4 +48,41 @@ test('a reader over QUIC that is busy holds its sender back, and loses nothing',
   await giveAll(stream, source(), signal)
   assert.equal(await taken.promise, sha256(bytes))
   assert.ok(held! < MIB, `${held} bytes waited`)
+})
+
+test('over QUIC a reset is a reset, and a lost connection no end in good order', { timeout: 60_000 }, async () => {
+  const signal = AbortSignal.timeout(50_000)
+  await using listener = await openNode({})
+  await using dialer = await openNode({})
+  await listenOn(listener, '/ip4/127.0.0.1/udp/0/quic-v1')
+  await dialer.use('quic-v1')
+  const [addr] = listener.components.transportManager.getAddrs()
+  const ends: Promise<string>[] = []
+  const heard: (() => void)[] = []
+  await listener.libp2p.handle('/half/1.0.0', stream => {
+    const taking = takeAll(stream, () => void heard.shift()?.(), false, signal)
+    ends.push(
+      taking.then(
+        () => 'end',
+        error => (error instanceof StreamError ? error.reason : String(error))
+      )
+    )
+  })
+  const connection = await dialer.libp2p.dial(multiaddr(`${addr}/p2p/${listener.peerId}`), { signal })
+  const half = async () => {
+    const came = new Promise<void>(resolve => heard.push(resolve))
+    const stream = await connection.newStream('/half/1.0.0', { signal })
+    await write(stream, new Uint8Array(1000), signal)
+    await came
+    return stream
+  }
+  const ended = await half()
+  await ended.close()
+  assert.equal(await ends[0], 'end')
+  const reset = await half()
+  reset.abort(new Error('no'))
+  assert.equal(await ends[1], 'reset')
+  await half()
+  connection.abort(new Error('unplugged'))
+  assert.equal(await ends[2], 'closed')
 })

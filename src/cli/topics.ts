@@ -45,7 +45,7 @@ const exitCodes: Topic = {
       ],
       width: 5
     },
-    '4 to 7 are for one target; for several the answer is 0 or 1. listen, relay, browser, pubsub sub, peers --watch, and ping without --count and --deadline take ^C as their normal end. Any other code is a failure.'
+    '4 to 7 are for one target; for several the answer is 0 or 1. listen, relay, browser, forward, pubsub sub, peers --watch, and ping without --count and --deadline take ^C as their normal end. Any other code is a failure.'
   ]
 }
 

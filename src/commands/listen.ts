@@ -5,7 +5,7 @@ import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
 import { type InboxOptions, openInbox } from '../inbox.ts'
 import { type MeetOptions, openAnswerer, prepareMeeting, whileMeeting } from '../meet.ts'
-import { openNode } from '../node.ts'
+import { type Node, openNode } from '../node.ts'
 import { contentOf } from '../payload.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
 import { type Held, reserve, whileKept } from '../reserve.ts'
@@ -34,7 +34,10 @@ export interface Options extends ServeOptions, AnswerOptions, MeetOptions {
   /** Percent of the disk. */
   keepFree?: number
   /** What else is answered. */
-  serve?: 'autonat'[]
+  serve?: ('autonat' | 'perf')[]
+  /** Of one measurement: bytes each way, and ms. */
+  maxPerf?: number
+  maxPerfTime?: number
 }
 
 /** To reach a relay. */
@@ -71,6 +74,7 @@ export default async function* listen(options: Options, signal: AbortSignal): As
     sendHandlerOptions
   )
   if (options.serve?.includes('autonat')) await serveAutonat(node, queue.push)
+  if (options.serve?.includes('perf')) await servePerf(node, options, queue.push, signal)
   const over = new AbortController()
   const end = AbortSignal.any([signal, over.signal])
   let broken = false
@@ -118,6 +122,17 @@ function check(options: Options): void {
   if (recv == null && (overwrite === true || rename === true)) {
     throw new Failure('invalid_option', `--${overwrite === true ? 'overwrite' : 'rename'} needs --recv DIR`)
   }
+}
+
+async function servePerf(
+  { libp2p }: Node,
+  { maxPerf = 16 * 2 ** 30, maxPerfTime = 300_000 }: Options,
+  said: (event: Said) => Promise<void>,
+  signal: AbortSignal
+): Promise<void> {
+  const perf = await import('../protocols/perf.ts')
+  const handler = perf.servePerf({ maxBytes: maxPerf, maxMs: maxPerfTime, said }, signal)
+  await libp2p.handle(perf.PERF_PROTOCOL, handler, perf.perfHandlerOptions)
 }
 
 function inboxOptions(options: Options, dir: string, said: (event: Said) => Promise<void>): InboxOptions {

@@ -19,10 +19,7 @@ export function streamFailure(connection: Connection, cause: StreamError): Failu
     case 'closed':
       return failure(connection, 'connection_reset', `the connection to ${peer} was closed before it had confirmed`, {
         cause,
-        // a relay's limit looks the same from here
-        ...(connection.limits != null && {
-          hint: 'relayed connections are short and small: look at the limits with dial -v'
-        })
+        ...limitHint(connection)
       })
     case 'malformed':
     case 'flooded':
@@ -40,12 +37,22 @@ export function streamFailure(connection: Connection, cause: StreamError): Failu
 /** Why no stream came of it. */
 export function unopened(connection: Connection, cause: unknown, protocol = SEND_PROTOCOL): Failure {
   const name = cause instanceof Error ? cause.name : ''
+  const peer = connection.remotePeer.toString()
   if (name === 'UnsupportedProtocolError') {
-    const peer = connection.remotePeer.toString()
     return failure(connection, 'protocol_not_supported', `${peer} does not speak ${safe(protocol)}`, { cause })
   }
-  const reset = /Reset|EOF/.test(name) && connection.status === 'open'
-  return streamFailure(connection, new StreamError(reset ? 'reset' : 'closed', 'the stream was not opened', cause))
+  const before = `before a stream of ${safe(protocol)} was open`
+  return /Reset|EOF/.test(name) && connection.status === 'open'
+    ? failure(connection, 'stream_reset', `${peer} reset it ${before}`, { cause })
+    : failure(connection, 'connection_reset', `the connection to ${peer} was closed ${before}`, {
+        cause,
+        ...limitHint(connection)
+      })
+}
+
+/** A relay's limit looks the same from here. */
+function limitHint({ limits }: Connection): FailureOptions {
+  return limits == null ? {} : { hint: 'relayed connections are short and small: look at the limits with dial -v' }
 }
 
 /** Returns where the receipt says that the receiver has just these bytes, else throws what it says instead. */

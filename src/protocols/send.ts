@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import type { Connection, Stream } from '@libp2p/interface'
 import type { Event } from '../events.ts'
 import { orAbort, until } from '../flow.ts'
-import { changedItem, checkReceipt, failure, streamFailure, toHex, unopened } from './send-failures.ts'
+import { openStream } from './open-stream.ts'
+import { changedItem, checkReceipt, failure, streamFailure, toHex } from './send-failures.ts'
 import {
   decodeReceiverFrame,
   EAGER_BYTES,
@@ -74,7 +75,7 @@ export async function* sendItem(
   let stream: Stream | undefined
   let confirmed = false
   try {
-    stream = await openStream(connection, stop.signal, idleMs)
+    stream = await openStream(connection, SEND_PROTOCOL, stop.signal, { idleMs })
     const startedAt = performance.now()
     const flow = newFlow()
     const told = (bytes: number) => ({
@@ -125,30 +126,6 @@ export async function* sendItem(
     stop.abort()
     if (confirmed) void finish(stream!, MAX_RECEIVER_FRAME, LINGER_MS)
     else stream?.abort(new Error('the item was not sent'))
-  }
-}
-
-/** A stream of its own; throws a Failure that says why there is none. */
-export async function openStream(
-  connection: Connection,
-  signal: AbortSignal,
-  idleMs = SEND_IDLE_MS,
-  protocol = SEND_PROTOCOL
-): Promise<Stream> {
-  // libp2p limits the negotiation only where no signal is given (libp2p 3.3)
-  const late = new AbortController()
-  const timer = setTimeout(() => late.abort(), idleMs)
-  try {
-    return await connection.newStream(protocol, {
-      signal: AbortSignal.any([signal, late.signal]),
-      runOnLimitedConnection: true
-    })
-  } catch (error) {
-    signal.throwIfAborted()
-    if (late.signal.aborted) throw streamFailure(connection, new StreamError('idle', 'no stream was negotiated', error))
-    throw unopened(connection, error, protocol)
-  } finally {
-    clearTimeout(timer)
   }
 }
 

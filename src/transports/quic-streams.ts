@@ -1,6 +1,8 @@
 /**
- * Lets a reader that is busy hold the peer back. The streams of @chainsafe/libp2p-quic 2.1 read on while they are
- * paused, until 4 MiB wait and the stream breaks off, though QUIC itself would hold back a peer that is not read from.
+ * Lets a reader that is busy hold the peer back, and tells a reset from an end. The streams of @chainsafe/libp2p-quic 2.1
+ * read on while they are paused, until 4 MiB wait and the stream breaks off, though QUIC itself would hold back a peer that
+ * is not read from; and whatever ends the reading, a reset or a lost connection too, they take for the end in good order,
+ * so that half a file would pass for a whole one.
  */
 import { createRequire } from 'node:module'
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory, Upgrader } from '@libp2p/interface'
@@ -10,6 +12,8 @@ import { platform } from './native.ts'
 interface QuicStream extends Stream {
   sendPause(): void
   sendResume(): void
+  onRemoteReset(): void
+  onTransportClosed(error: Error): void
 }
 interface QuicMuxer extends StreamMuxer {
   /** Called for each stream as soon as it is made, which begins to read at once. */
@@ -19,8 +23,14 @@ interface NativeStream {
   read(bytes: number): Promise<unknown>
 }
 
-/** Is waited for before a native stream is read. */
-const gates = new WeakMap<NativeStream, () => Promise<void> | undefined>()
+interface Gate {
+  /** Is waited for before the native stream is read. */
+  open(): Promise<void> | undefined
+  /** Hears why it cannot be read any more, before the library does. */
+  broken(error: Error): void
+}
+
+const gates = new WeakMap<NativeStream, Gate>()
 let begun: NativeStream | undefined
 
 /** The upgrader, for connections whose streams can be paused. */
@@ -52,7 +62,15 @@ function held(factory: StreamMuxerFactory | undefined): { muxerFactory?: StreamM
 
 function gate(stream: QuicStream, native: NativeStream): void {
   let paused: PromiseWithResolvers<void> | undefined
-  gates.set(native, () => paused?.promise)
+  gates.set(native, {
+    open: () => paused?.promise,
+    broken(error) {
+      if (stream.status !== 'open' && stream.status !== 'closing') return
+      // the native code has sentences and no codes
+      if (/reset by peer/.test(error.message)) stream.onRemoteReset()
+      else stream.onTransportClosed(error)
+    }
+  })
   const resume = (): void => {
     paused?.resolve()
     paused = undefined
@@ -76,7 +94,13 @@ function watchReads(): void {
   const { read } = prototype
   prototype.read = async function (this: NativeStream, bytes) {
     begun = this
-    await gates.get(this)?.()
-    return await read.call(this, bytes)
+    const gate = gates.get(this)
+    await gate?.open()
+    try {
+      return await read.call(this, bytes)
+    } catch (error) {
+      gate?.broken(error as Error)
+      throw error
+    }
   }
 }

@@ -77,11 +77,11 @@ export function bar(columns: number): string {
 
 const levels = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 
-/** A line of little columns from the least to the greatest value; a null, something lost, is a cross. */
-export function sparkline(values: (number | null)[], columns: number): string {
+/** A line of little columns, by default from the least to the greatest value; a null, something lost, is a cross. */
+export function sparkline(values: (number | null)[], columns: number, from?: number): string {
   const shown = values.slice(-columns)
   const known = shown.filter(value => value != null)
-  const least = Math.min(...known)
+  const least = from ?? Math.min(...known)
   const span = Math.max(...known) - least
   return shown
     .map(value => (value == null ? '×' : levels[span === 0 ? 0 : Math.round(((value - least) / span) * 7)]))

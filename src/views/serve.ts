@@ -69,9 +69,10 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       note(at, `${chalk.yellow('refused')} ${safe(name)} from ${shortId(peer_id, live)}: ${safe(reason)}`),
     'stream.open': ({ peer_id, protocol }, at) =>
       note(at, `${chalk.cyan('stream')} ${safe(protocol)} from ${shortId(peer_id, live)}`),
-    'stream.close': ({ peer_id, protocol, in_bytes, out_bytes, exit_code, error }, at) => {
+    'stream.close': ({ peer_id, protocol, in_bytes, out_bytes, exit_code, tcp_addr, error }, at) => {
       const code = exit_code == null ? '' : `, exit code ${exit_code}`
-      const how = `${bytes(in_bytes)} in, ${bytes(out_bytes)} out${code}${error == null ? '' : `, ${safe(error)}`}`
+      const where = tcp_addr == null ? '' : `, at ${safe(tcp_addr)}`
+      const how = `${bytes(in_bytes)} in, ${bytes(out_bytes)} out${code}${where}${error == null ? '' : `, ${safe(error)}`}`
       note(at, `${chalk.dim('ended')}  ${safe(protocol)} from ${shortId(peer_id, live)}: ${how}`)
     },
     'autonat.dial': ({ peer_id, addr, status, dial_status, data_bytes }, at) => {

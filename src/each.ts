@@ -171,7 +171,9 @@ async function* dialOne(
     job.done = true
     yield { ...event, ...place, ...announcedFields(job, options) }
     const identity = connected?.identity
-    if (identity != null) yield { ...identityEvent(connected!.peerId, identity), target: job.plan.target.text }
+    // of several addresses, which one it was
+    const addr = job.addr.toString()
+    if (identity != null) yield { ...identityEvent(connected!.peerId, identity), target: job.plan.target.text, addr }
   } catch (error) {
     if (!signal.aborted) throw error
   }

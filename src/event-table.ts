@@ -25,6 +25,7 @@ import {
   transfer,
   upgrade
 } from './event-shapes.ts'
+import { checkEvents } from './event-check.ts'
 import { offlineEvents } from './event-offline.ts'
 import { pubsubEvents } from './event-pubsub.ts'
 
@@ -65,7 +66,12 @@ export const events = {
       'rejected?': 'integer',
       'total_ms?': 'number',
       'fails?': 'integer',
-      'warns?': 'integer'
+      'warns?': 'integer',
+      'checks?': 'integer',
+      'cases?': 'integer',
+      'passed?': 'integer',
+      'failed?': 'integer',
+      'skipped?': 'integer'
     }
   ],
   error: [
@@ -118,7 +124,8 @@ export const events = {
       observed_addr: 'string|null',
       listen_addrs: 'string[]',
       protocols: 'string[]',
-      signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]' }]
+      signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]' }],
+      'addr?': 'string'
     }
   ],
   'dial.resolve': [
@@ -270,6 +277,7 @@ export const events = {
       ms: 'number'
     }
   ],
+  ...checkEvents,
   'doctor.check': [
     'one thing that was looked at on this machine, or by a remote peer with --via; fix says what to do about it',
     finding

@@ -1,9 +1,13 @@
-import { runInNewContext } from 'node:vm'
+import { type Context, createContext, runInContext } from 'node:vm'
 
-/** For one look at all texts: a pattern that backtracks without end does not hold the run. */
-const MATCH_MS = 250
+/** For one look at all texts: a pattern that backtracks without end does not hold the run, and a busy machine has time. */
+const MATCH_MS = 1000
 /** A text is no longer than this to a pattern, whatever a peer sends. */
 const TEXT_CHARS = 1024
+
+const LOOK = 'texts.findIndex(text => new RegExp(source, flags).test(text))'
+/** Made once: it takes longer than most patterns. */
+let context: Context | undefined
 
 /** A regular expression of a person, for texts of a peer. */
 export interface Pattern {
@@ -27,12 +31,11 @@ export function compilePattern(source: string, flags: string): Pattern {
     flags,
     firstOf(texts) {
       const bounded = texts.map(text => (text.length > TEXT_CHARS ? [...text].slice(0, TEXT_CHARS).join('') : text))
-      const context = { source, flags, texts: bounded }
+      // a person wrote the pattern and a peer the text: together they may take forever, and only a context can be ended
+      context ??= createContext({})
+      Object.assign(context, { source, flags, texts: bounded })
       try {
-        // a person wrote the pattern and a peer the text: together they may take forever, and only a context can be ended
-        return runInNewContext('texts.findIndex(text => new RegExp(source, flags).test(text))', context, {
-          timeout: MATCH_MS
-        })
+        return runInContext(LOOK, context, { timeout: MATCH_MS })
       } catch {
         return null
       }

@@ -28,9 +28,10 @@ export async function* withCheck(
 }
 
 function checkFileOf(kind: 'dial' | 'ping', events: Said[], settings: object): string {
-  const targets = [...new Set(events.flatMap(event => ('target' in event && event.target != null ? event.target : [])))]
   const summary = events.find(event => event.type === 'run.summary')
-  const checks = targets.map(target => {
+  const named = events.flatMap(event => ('target' in event && event.target != null ? event.target : []))
+  const targets = new Set(summary?.targets?.map(({ target }) => target) ?? named)
+  const checks = [...targets].map(target => {
     const own = events.filter(event => 'target' in event && event.target === target && event.type !== 'run.summary')
     const stats = summary?.targets?.find(one => one.target === target) ?? summary
     const figures: Said[] = kind === 'ping' && stats != null ? [{ ...stats, type: 'run.summary', ok: true }] : []

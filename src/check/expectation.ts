@@ -79,7 +79,8 @@ function readForms(reading: Reading, entries: Entry[], place: Place): Matcher {
       return { says: `not ${inner.says}`, test: found => negated(inner.test(found)) }
     }
     if (key === 'is') {
-      if (value.kind !== 'scalar' || typeof value.value !== 'string' || reading.field.type === 'string[]') {
+      const isText = reading.field.type === 'string' || reading.field.type === 'addr'
+      if (!isText || value.kind !== 'scalar' || typeof value.value !== 'string') {
         throw wrong(
           reading,
           value.place,

@@ -161,13 +161,15 @@ function readExpectations(
   })
   const of = (name: string) => read.find(({ key }) => key === name)
   const error = of('error')
-  const failing = [of('error_phase'), of('error_message')].find(one => one?.test(null) === false)
+  const phase = of('error_phase')
+  const failing = [phase, of('error_message')].find(one => one?.test(null) === false)
   const ends = [null, ...outcomes].filter(code => error?.test(code) !== false)
   if (ends.length === 0) throw wrongAt(file, error!.at, 'error: it can never hold')
   const codes = ends.filter(code => code !== null || failing == null)
   if (codes.length === 0) throw wrongAt(file, failing!.at, `${failing!.key}: there is none where error is null`)
   const lost = read.find(({ field }) => field.always !== true)
-  if (lost != null && !codes.some(code => code === null || partial.includes(code))) {
+  const isKnown = (code: string): boolean => Object.hasOwn(partial, code) && phase?.test(partial[code]!) !== false
+  if (lost != null && !codes.some(code => code === null || isKnown(code))) {
     const why = 'nobody knows it where an error is expected, so that it can never be evaluated'
     throw wrongAt(file, lost.at, `${lost.key}: ${why}`)
   }

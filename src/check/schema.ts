@@ -1,5 +1,7 @@
 /** The JSON Schema of check files, for editors: made from the same table as their reader. */
 import { DURATION } from '../durations.ts'
+import { phases } from '../event-shapes.ts'
+import { transportNames } from '../transports.ts'
 import { common, type Field, type Kind, kindTable, ofEvery, type Setting } from './table.ts'
 
 type Schema = Record<string, unknown>
@@ -11,7 +13,8 @@ const COMPARISON = `^(?:(?:<=|>=|<|>)\\s*)?${NUMBER}$|^${NUMBER}\\.\\.${NUMBER}$
 const text: Schema = { type: 'string', minLength: 1 }
 const withVariable: Schema = { type: 'string', pattern: VARIABLE }
 const isPattern: Schema = { type: 'string', pattern: '^/(.|\\n)+/[imsu]*$' }
-const texts: Schema = { type: 'array', items: { type: 'string' } }
+/** How many there are in a list. */
+const COUNT: Field = { type: 'integer', says: '' }
 
 /** What an editor completes and underlines in a check file; JSON Schema 2020-12. */
 export function checkFileSchema(): Schema {
@@ -35,7 +38,8 @@ export function checkFileSchema(): Schema {
         minItems: 1,
         items: { oneOf: kinds.map(([name, kind]) => checkSchema(name, kind)) }
       }
-    }
+    },
+    $defs: definitions()
   }
 }
 
@@ -89,50 +93,55 @@ function settingSchema(type: Setting['type']): Schema {
   }
 }
 
-/** What a field may be held against: the forms that src/check/expectation.ts reads. */
-function expectation({ type, nullable, words, says }: Field): Schema {
-  const self = (): Schema => ({ description: says, anyOf: forms() })
+/** What a field may be held against, one definition for all fields of a kind: the forms that src/check/expectation.ts reads. */
+function definitionOf({ type, nullable, words }: Field): [name: string, definition: Schema] {
+  const list =
+    words == null
+      ? ''
+      : words === transportNames
+        ? ' of a transport'
+        : words === phases
+          ? ' of a phase'
+          : ' of an error'
+  const name = `${type === 'string[]' ? 'list' : type}${list}${nullable === true ? ' or null' : ''}`
+  const self = { $ref: refTo(name) }
   const none: Schema[] = nullable === true ? [{ type: 'null' }] : []
-  const object = (properties: Schema): Schema => ({
+  const forms = (properties: Schema): Schema => ({
     type: 'object',
     additionalProperties: false,
     minProperties: 1,
-    properties
+    properties: { ...properties, not: self }
   })
-  const number: Schema[] = [
-    { type: type === 'integer' ? 'integer' : 'number' },
-    { type: 'string', pattern: COMPARISON }
-  ]
-  const whole: Schema[] = [{ type: 'integer' }, { type: 'string', pattern: COMPARISON }]
-  const exact: Schema[] =
-    words != null
-      ? [{ enum: [...words] }, withVariable, isPattern]
-      : [{ type: 'string', not: { pattern: '^(<=|>=|<|>)\\s*\\S+$' } }]
-  const scalar: Record<Field['type'], Schema[]> = {
-    string: exact,
-    addr: exact,
-    number,
-    integer: number,
-    boolean: [{ type: 'boolean' }, { enum: ['true', 'false'] }, withVariable],
-    'string[]': []
+  if (type === 'string[]') {
+    const item: Schema = { anyOf: [{ type: 'string' }, { type: 'array', minItems: 1, items: { type: 'string' } }] }
+    const count = { $ref: refTo('integer') }
+    return [name, { anyOf: [{ type: 'array', items: { type: 'string' } }, ...none, forms({ has: item, count })] }]
   }
-  /** Without what leads back to itself, one level deep: a schema is no grammar. */
-  function forms(): Schema[] {
-    const one = [...scalar[type], ...none]
-    if (type === 'string[]') {
-      const item: Schema = { anyOf: [{ type: 'string' }, { type: 'array', minItems: 1, items: { type: 'string' } }] }
-      const count: Schema = {
-        anyOf: [...whole, { type: 'array', minItems: 1, items: { anyOf: whole } }, object({ not: { anyOf: whole } })]
-      }
-      const inner = [texts, ...none, object({ has: item, count })]
-      return [texts, ...none, object({ has: item, count, not: { anyOf: inner } })]
-    }
-    const any: Schema = { type: 'array', minItems: 1, items: { anyOf: one } }
-    const is: Schema = ['string', 'addr'].includes(type)
-      ? { is: words == null ? { type: 'string' } : { enum: [...words] } }
-      : {}
-    const inner = [...one, any, ...(Object.keys(is).length > 0 ? [object(is)] : [])]
-    return [...one, any, object({ not: { anyOf: inner }, ...is })]
-  }
-  return self()
+  const oneOf: Schema = { type: 'array', minItems: 1, items: self }
+  const isText = type === 'string' || type === 'addr'
+  const is = isText ? { is: words == null ? { type: 'string' } : { enum: [...words] } } : {}
+  return [name, { anyOf: [...scalars(type, words), ...none, oneOf, forms(is)] }]
+}
+
+function scalars(type: Field['type'], words: readonly string[] | undefined): Schema[] {
+  if (type === 'boolean') return [{ type: 'boolean' }, { enum: ['true', 'false'] }, withVariable]
+  if (type === 'integer' || type === 'number') return [{ type }, { type: 'string', pattern: COMPARISON }]
+  if (words != null) return [{ enum: [...words] }, withVariable, isPattern]
+  return [{ type: 'string', not: { pattern: '^(<=|>=|<|>)\\s*\\S+$' } }]
+}
+
+function refTo(name: string): string {
+  return `#/$defs/${name.replaceAll(' ', '_')}`
+}
+
+function expectation(field: Field): Schema {
+  return { description: field.says, $ref: refTo(definitionOf(field)[0]) }
+}
+
+/** Of every field that any kind has. */
+function definitions(): Schema {
+  const fields = [...Object.values(kindTable).flatMap(({ fields }) => Object.values(fields)), COUNT]
+  return Object.fromEntries(
+    fields.map(definitionOf).map(([name, definition]) => [name.replaceAll(' ', '_'), definition])
+  )
 }

@@ -37,7 +37,7 @@ export function seenOf(kind: KindName, events: Said[], failure: Failure | null):
 /** Without what is not known of a check that ended in an error before it was come to. */
 function known(kind: KindName, values: Partial<Record<string, Value | undefined>>): Seen {
   const { fields, partial } = kindTable[kind]
-  const lost = typeof values.error === 'string' && !partial.includes(values.error)
+  const lost = typeof values.error === 'string' && !Object.hasOwn(partial, values.error)
   return Object.fromEntries(
     Object.entries(values).filter(
       (entry): entry is [string, Value] => entry[1] !== undefined && !(lost && fields[entry[0]]?.always !== true)

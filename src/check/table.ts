@@ -36,8 +36,8 @@ export interface Kind {
   /** The first one is named as the kind, and says what is looked at. */
   settings: Record<string, Setting>
   fields: Record<string, Field>
-  /** Errors in which a check can end that has seen all there is to see. */
-  partial: readonly string[]
+  /** Errors in which a check can end that has seen all there is to see, and their phase. */
+  partial: Record<string, string>
 }
 
 /** Errors in which the look at a peer can end; the others are about how p2pctl was called. */
@@ -121,7 +121,7 @@ const tally = (says: string) => ({ type: 'integer', always: true, says }) as con
 export const kinds = {
   dial: {
     says: 'connect to a peer, as p2pctl dial does',
-    partial: ['protocol_not_supported'],
+    partial: { protocol_not_supported: 'protocol' },
     settings: {
       dial: { type: 'addrs', required: true, says: 'the address, or a list of them, a check each' },
       each: { type: 'boolean', says: 'every address that it stands for has to hold; else the first that works' },
@@ -138,7 +138,7 @@ export const kinds = {
   },
   ping: {
     says: 'measure the round trip to a peer, as p2pctl ping does',
-    partial: [],
+    partial: {},
     settings: {
       ping: { type: 'addrs', required: true, says: 'the address, or a list of them, a check each' },
       count: { type: 'count', says: 'how many pings, 3 unless told' },
@@ -165,7 +165,7 @@ export const kinds = {
   },
   relay: {
     says: 'find out what a circuit relay really gives, as p2pctl relay check does',
-    partial: ['relay_check_failed'],
+    partial: { relay_check_failed: 'relay' },
     settings: {
       relay: { type: 'addrs', required: true, says: 'the address of the relay, or a list of them, a check each' },
       through: { type: 'text', says: 'ping this peer through it, and not a second node of our own' },
@@ -196,7 +196,7 @@ export const kinds = {
   },
   pubsub: {
     says: 'be subscribed to a topic, and with text publish to it from a second node and wait until it comes through',
-    partial: [],
+    partial: {},
     settings: {
       pubsub: { type: 'text', required: true, says: 'the topic' },
       bootstrap: { type: 'addrs', required: true, says: 'the peers to join it at' },

@@ -1,6 +1,5 @@
 /** YAML 1.2 as a tree of plain values that know where they stand, with nothing in it that grows or is hidden. */
 import {
-  type Document,
   isAlias,
   isMap,
   isScalar,
@@ -50,17 +49,9 @@ export function readYaml(file: string, text: string): Tree {
     const { line, col } = lines.linePos(at)
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
-  const parse = (): Document.Parsed => {
-    try {
-      // twice the same key is found below, in less time than the parser takes for it
-      const options = { version: '1.2', schema: 'core', merge: false, uniqueKeys: false, prettyErrors: false } as const
-      return parseDocument(text, { ...options, lineCounter: lines, logLevel: 'silent' })
-    } catch (cause) {
-      if (!(cause instanceof RangeError)) throw cause
-      throw wrongAt(file, start, 'it is nested too deeply')
-    }
-  }
-  const document = parse()
+  // twice the same key is found below, in less time than the parser takes for it
+  const options = { version: '1.2', schema: 'core', merge: false, uniqueKeys: false, prettyErrors: false } as const
+  const document = parseDocument(text, { ...options, lineCounter: lines, logLevel: 'error' })
   const [fault] = [...document.errors, ...document.warnings]
   if (fault != null) throw wrongAt(file, placeOf(fault.pos[0]), sentenceOf(fault.message))
 
@@ -119,5 +110,6 @@ export function readYaml(file: string, text: string): Tree {
 /** The parser's sentence in our form. */
 function sentenceOf(message: string): string {
   const [first = ''] = message.split('\n')
+  if (/call stack/.test(first)) return 'it is nested too deeply'
   return safe(`${first.charAt(0).toLowerCase()}${first.slice(1)}`.replace(/[.:]$/, ''))
 }

@@ -34,7 +34,8 @@ function wrong(text: string, given?: Given): { at: string; message: string; fail
 }
 
 /** A check of a kind with one line of expectations, in line 4. */
-const expecting = (expect: string, kind = `dial: ${ADDR}`): string => `checks:\n  - ${kind}\n    expect:\n      ${expect}\n`
+const expecting = (expect: string, kind = `dial: ${ADDR}`): string =>
+  `checks:\n  - ${kind}\n    expect:\n      ${expect}\n`
 
 function only({ checks }: Plan): Check {
   assert.equal(checks.length, 1)
@@ -57,20 +58,54 @@ describe('a check file that is wrong is exit 2, with the line, the column and wh
     ['a tab', 'checks:\n\t- dial: x\n', '2:1', /tab/i],
     ['two documents', 'checks: []\n---\nchecks: []\n', '2:1', /multiple documents/i],
     ['a tag', `checks:\n  - dial: !!js/function "x"\n`, '2:11', /tag/i],
-    ['a key twice', `checks:\n  - dial: ${ADDR}\n    for: 1s\n    for: 2s\n`, '4:5', /for stands there twice, first in line 3/],
+    [
+      'a key twice',
+      `checks:\n  - dial: ${ADDR}\n    for: 1s\n    for: 2s\n`,
+      '4:5',
+      /for stands there twice, first in line 3/
+    ],
     ['a merge key', `checks:\n  - dial: ${ADDR}\n    <<: {}\n`, '3:5', /no merge keys/, /defaults/],
     ['a key that is no text', `checks:\n  - dial: ${ADDR}\n    1: 2\n`, '3:5', /a key is a text/],
     ['an alias of nothing', `checks:\n  - dial: *x\n`, '2:11', /alias|&x/i],
     ['no kind', `checks:\n  - name: x\n`, '2:5', /does not say what to look at/],
-    ['a kind that there is not', `checks:\n  - name: x\n    dail: ${ADDR}\n`, '3:5', /there is no dail/, /did you mean dial\?/],
+    [
+      'a kind that there is not',
+      `checks:\n  - name: x\n    dail: ${ADDR}\n`,
+      '3:5',
+      /there is no dail/,
+      /did you mean dial\?/
+    ],
     ['two kinds', `checks:\n  - dial: ${ADDR}\n    ping: ${ADDR}\n`, '3:5', /looks at two things/],
-    ['a setting that there is not', `checks:\n  - dial: ${ADDR}\n    timout: 1s\n`, '3:5', /there is no timout/, /timeout/],
-    ['a setting of another kind', `checks:\n  - dial: ${ADDR}\n    interval: 1s\n`, '3:5', /no interval/, /it is for ping/],
-    ['a field beside expect', `checks:\n  - dial: ${ADDR}\n    total_ms: 1\n`, '3:5', /no total_ms/, /put it under expect/],
+    [
+      'a setting that there is not',
+      `checks:\n  - dial: ${ADDR}\n    timout: 1s\n`,
+      '3:5',
+      /there is no timout/,
+      /timeout/
+    ],
+    [
+      'a setting of another kind',
+      `checks:\n  - dial: ${ADDR}\n    interval: 1s\n`,
+      '3:5',
+      /no interval/,
+      /it is for ping/
+    ],
+    [
+      'a field beside expect',
+      `checks:\n  - dial: ${ADDR}\n    total_ms: 1\n`,
+      '3:5',
+      /no total_ms/,
+      /put it under expect/
+    ],
     ['a setting under expect', expecting('timeout: 1s'), '4:7', /no field timeout/, /beside expect/],
     ['a setting of defaults', 'defaults:\n  name: x\nchecks: []\n', '2:3', /there is no name/],
     ['no address', 'checks:\n  - dial: /ip4/127.0.0.1/tpc/1\n', '2:11', /unknown protocol "tpc"/, /tcp/],
-    ['one of several that is no address', `checks:\n  - dial:\n      - ${ADDR}\n      - x\n`, '4:9', /invalid multiaddr/],
+    [
+      'one of several that is no address',
+      `checks:\n  - dial:\n      - ${ADDR}\n      - x\n`,
+      '4:9',
+      /invalid multiaddr/
+    ],
     ['a peer ID without a source', `checks:\n  - dial: ${PEER}\n`, '2:11', /no source is named/],
     ['an empty list of addresses', 'checks:\n  - dial: []\n', '2:11', /the list is empty/],
     ['no topic', 'checks:\n  - pubsub: ""\n    bootstrap: x\n', '2:13', /empty/],
@@ -82,10 +117,21 @@ describe('a check file that is wrong is exit 2, with the line, the column and wh
     ['pings too close', `checks:\n  - ping: ${ADDR}\n    interval: 10ms\n`, '3:5', /100ms at least/],
     ['every without for', `checks:\n  - dial: ${ADDR}\n    every: 1s\n`, '3:5', /needs for/],
     ['protocols of many', `checks:\n  - dial: ${ADDR}\n    each: true\n    protocol: /x\n`, '4:5', /one connection/],
-    ['a name twice', `checks:\n  - {name: a, dial: ${ADDR}}\n  - {name: a, ping: ${ADDR}}\n`, '3:5', /two checks are called a, the first in line 2/],
+    [
+      'a name twice',
+      `checks:\n  - {name: a, dial: ${ADDR}}\n  - {name: a, ping: ${ADDR}}\n`,
+      '3:5',
+      /two checks are called a, the first in line 2/
+    ],
     ['an empty expect', `checks:\n  - dial: ${ADDR}\n    expect: {}\n`, '3:13', /it expects nothing/],
     ['an expect of nothing', `checks:\n  - dial: ${ADDR}\n    expect:\n`, '3:12', /list of fields/],
-    ['a field that there is not', expecting('totl_ms: 1'), '4:7', /dial has no field totl_ms/, /did you mean total_ms\?/],
+    [
+      'a field that there is not',
+      expecting('totl_ms: 1'),
+      '4:7',
+      /dial has no field totl_ms/,
+      /did you mean total_ms\?/
+    ],
     ['a field of another kind', expecting('loss_pct: 0'), '4:7', /dial has no field loss_pct/, /the fields are/],
     ['a word for a number', expecting('total_ms: fast'), '4:17', /is a number, and "fast" is none/],
     ['a unit', expecting('total_ms: "<= 500ms"'), '4:17', /is none/, /the unit stands in the name/],
@@ -104,19 +150,56 @@ describe('a check file that is wrong is exit 2, with the line, the column and wh
     ['true of a number', expecting('total_ms: true'), '4:17', /is a number/],
     ['a word for a switch', expecting('limited: maybe'), '4:16', /true or false/],
     ['a pattern that is none', expecting('agent: "/(/"'), '4:14', /no regular expression/],
-    ['an error that there is not', expecting('error: conection_refused'), '4:14', /never "conection_refused"/, /connection_refused\?/],
+    [
+      'an error that there is not',
+      expecting('error: conection_refused'),
+      '4:14',
+      /never "conection_refused"/,
+      /connection_refused\?/
+    ],
     ['an error of wrong use', expecting('error: invalid_option'), '4:14', /never "invalid_option"/],
     ['an error that nothing can be', expecting('error: /kubo/'), '4:7', /it can never hold/],
     ['a phase that there is not', expecting('error_phase: conect'), '4:20', /never "conect"/, /connect/],
     ['a transport of no address', expecting('transport: tpc'), '4:18', /never "tpc"/, /tcp/],
     ['a range of addresses that is none', expecting('observed_addr: 203.0.113.0/33'), '4:22', /is no address/],
-    ['the agent of who was not reached', expecting('{ error: connection_refused, agent: kubo }'), '4:36', /can never be evaluated/],
-    ['the agent where a phase went wrong', expecting('{ error_phase: connect, agent: kubo }'), '4:31', /can never be evaluated/],
-    ['no error in a phase', expecting('{ error: null, error_phase: connect }'), '4:22', /there is none where error is null/],
-    ['the round trip of who was not reached', expecting('{ error: io_timeout, rtt_p95_ms: 1 }', `ping: ${ADDR}`), '4:28', /never be evaluated/],
+    [
+      'the agent of who was not reached',
+      expecting('{ error: connection_refused, agent: kubo }'),
+      '4:36',
+      /can never be evaluated/
+    ],
+    [
+      'the agent where a phase went wrong',
+      expecting('{ error_phase: connect, agent: kubo }'),
+      '4:31',
+      /can never be evaluated/
+    ],
+    [
+      'no error in a phase',
+      expecting('{ error: null, error_phase: connect }'),
+      '4:22',
+      /there is none where error is null/
+    ],
+    [
+      'the round trip of who was not reached',
+      expecting('{ error: io_timeout, rtt_p95_ms: 1 }', `ping: ${ADDR}`),
+      '4:28',
+      /never be evaluated/
+    ],
     ['what is not measured', expecting('measured_s: 1', `relay: ${ADDR}`), '4:7', /without measure_limits/],
-    ['what was not sent', expecting('delivery_ms: 1', 'pubsub: x\n    bootstrap: /ip4/127.0.0.1/tcp/1').replace('4:7', ''), '5:7', /without text/],
-    ['a variable that nobody gave', 'checks:\n  - dial: "${HOST}"\n', '2:11', /nobody says what \$\{HOST\} is/, /--var HOST=VALUE/],
+    [
+      'what was not sent',
+      expecting('delivery_ms: 1', 'pubsub: x\n    bootstrap: /ip4/127.0.0.1/tcp/1').replace('4:7', ''),
+      '5:7',
+      /without text/
+    ],
+    [
+      'a variable that nobody gave',
+      'checks:\n  - dial: "${HOST}"\n',
+      '2:11',
+      /nobody says what \$\{HOST\} is/,
+      /--var HOST=VALUE/
+    ],
     ['a variable that cannot be', 'checks:\n  - dial: "${MY-HOST}"\n', '2:11', /is no variable/],
     ['a variable without an end', 'checks:\n  - dial: "${HOST"\n', '2:11', /is no variable/]
   ]
@@ -193,8 +276,7 @@ checks:
   })
 
   test('that it ends well goes without saying, unless an error is expected', () => {
-    const fields = (expect: string): string[] =>
-      only(read(expecting(expect))).expectations.map(({ field }) => field)
+    const fields = (expect: string): string[] => only(read(expecting(expect))).expectations.map(({ field }) => field)
     assert.deepEqual(fields('agent: kubo'), ['error', 'agent'])
     assert.deepEqual(fields('error: connection_refused'), ['error'])
     assert.deepEqual(fields('error_phase: connect'), ['error_phase'])
@@ -208,7 +290,10 @@ checks:
   test('with errors after which all is known, the rest can be expected', () => {
     assert.ok(read(expecting('{ error: relay_check_failed, limit_s: 120 }', `relay: ${ADDR}`)))
     assert.ok(read(expecting('{ error: [relay_check_failed, io_timeout], limit_s: 120 }', `relay: ${ADDR}`)))
-    assert.match(wrong(expecting('{ error: relay_refused, limit_s: 120 }', `relay: ${ADDR}`)).message, /never be evaluated/)
+    assert.match(
+      wrong(expecting('{ error: relay_refused, limit_s: 120 }', `relay: ${ADDR}`)).message,
+      /never be evaluated/
+    )
   })
 
   const forms: [expect: string, field: string, yes: unknown[], no: unknown[]][] = [
@@ -307,16 +392,46 @@ describe('the schema of check files', () => {
 
   /** Values that fit some field or none. */
   const values = [
-    ...['1', '1.5', '0', '-1', '"1"', '"<= 5"', '"<=5"', '"> 1.5"', '1..5', '"a..b"', '"<= x"', 'true', '"false"', 'null'],
+    ...[
+      '1',
+      '1.5',
+      '0',
+      '-1',
+      '"1"',
+      '"<= 5"',
+      '"<=5"',
+      '"> 1.5"',
+      '1..5',
+      '"a..b"',
+      '"<= x"',
+      'true',
+      '"false"',
+      'null'
+    ],
     ...['kubo', '"/kubo/i"', '""', '"<="', 'connection_refused', 'tcp', 'connect', '127.0.0.1', '"/ip4/127.0.0.1"'],
     ...['[]', '[1]', '[kubo]', '[kubo, 1]', '["/x"]', '[null]', '[[1]]', '[true]', '{}', '{ not: 1 }', '{ not: kubo }'],
     ...['{ not: { not: 1 } }', '{ not: {} }', '{ is: kubo }', '{ is: 1 }', '{ has: kubo }', '{ has: [a, b] }'],
-    ...['{ has: [] }', '{ has: 1 }', '{ count: 1 }', '{ count: "<= 3" }', '{ count: x }', '{ hass: 1 }', '{ count: 1.5 }'],
-    ...['{ not: { has: [a] } }', '{ not: null }', '{ count: { not: 1 } }', '{ has: a, not: [] }', '{ is: tcp, not: ws }']
+    ...[
+      '{ has: [] }',
+      '{ has: 1 }',
+      '{ count: 1 }',
+      '{ count: "<= 3" }',
+      '{ count: x }',
+      '{ hass: 1 }',
+      '{ count: 1.5 }'
+    ],
+    ...[
+      '{ not: { has: [a] } }',
+      '{ not: null }',
+      '{ count: { not: 1 } }',
+      '{ has: a, not: [] }',
+      '{ is: tcp, not: ws }'
+    ]
   ]
 
   /** Where the reader knows more than a schema can say: it looks into texts, and from one field to the others. */
-  const beyond = /is no address|is no multiaddr|can never be evaluated|can never hold|regular expression|there is none where|whole number, and never/
+  const beyond =
+    /is no address|is no multiaddr|can never be evaluated|can never hold|regular expression|there is none where|whole number, and never/
 
   for (const [kind, { fields, settings }] of Object.entries(kindTable)) {
     test(`of ${kind}: for every field it takes what the reader takes`, () => {
@@ -344,10 +459,45 @@ describe('the schema of check files', () => {
 
   test('it takes and refuses the settings that the reader takes and refuses', () => {
     const settings = [
-      ...['timeout: 5', 'timeout: 5s', 'timeout: "5"', 'timeout: x', 'timeout: 0', 'timeout: -1', 'timeout: [1]', 'timeout: true'],
-      ...['for: 1m', 'name: x', 'name: 5', 'name: ""', 'each: true', 'each: 1', 'transport: tcp', 'transport: [tcp, ws]'],
-      ...['transport: [tpc]', 'transport: []', 'security: noise', 'muxer: [yamux]', 'muxer: x', 'ipv4: true', 'direct_only: 1'],
-      ...['protocol: /x', 'protocol: [/x, /y]', 'protocol: 1', 'nope: 1', 'count: 3', 'expect: {}', 'expect: []', 'expect: 1'],
+      ...[
+        'timeout: 5',
+        'timeout: 5s',
+        'timeout: "5"',
+        'timeout: x',
+        'timeout: 0',
+        'timeout: -1',
+        'timeout: [1]',
+        'timeout: true'
+      ],
+      ...[
+        'for: 1m',
+        'name: x',
+        'name: 5',
+        'name: ""',
+        'each: true',
+        'each: 1',
+        'transport: tcp',
+        'transport: [tcp, ws]'
+      ],
+      ...[
+        'transport: [tpc]',
+        'transport: []',
+        'security: noise',
+        'muxer: [yamux]',
+        'muxer: x',
+        'ipv4: true',
+        'direct_only: 1'
+      ],
+      ...[
+        'protocol: /x',
+        'protocol: [/x, /y]',
+        'protocol: 1',
+        'nope: 1',
+        'count: 3',
+        'expect: {}',
+        'expect: []',
+        'expect: 1'
+      ],
       ...['expect: { agent: x }', 'announced: true', 'relayed_only: false']
     ]
     let taken = 0
@@ -357,7 +507,13 @@ describe('the schema of check files', () => {
       if (isTaken(text)) taken++
     }
     assert.ok(taken > 10 && taken < settings.length - 10)
-    for (const text of ['checks: []', 'x: 1', '[]', `checks: [{}]`, `defaults: { name: x }\nchecks: [{ dial: ${ADDR} }]`]) {
+    for (const text of [
+      'checks: []',
+      'x: 1',
+      '[]',
+      `checks: [{}]`,
+      `defaults: { name: x }\nchecks: [{ dial: ${ADDR} }]`
+    ]) {
       assert.equal(validate(parse(text)), false, text)
       assert.equal(isTaken(text), false, text)
     }

@@ -18,6 +18,7 @@ const CONTENT = 'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKSWnP'
 const commands = [
   'dial',
   'ping',
+  'check',
   'send',
   'listen',
   'relay',
@@ -51,7 +52,7 @@ test('p2pctl alone says in short what there is, on stderr, and that this was no 
   const { code, stdout, stderr } = await run([])
   assert.equal(code, 2)
   assert.equal(stdout, '')
-  assert.ok(stderr.split('\n').length < 20)
+  assert.ok(stderr.split('\n').length < 24)
   for (const command of commands) assert.match(stderr, new RegExp(`^  ${command} `, 'm'))
   assert.match(stderr, /p2pctl demo/)
 })
@@ -107,7 +108,7 @@ test('help on the environment names the commands that take a variable, and where
   assert.equal(takers('JSON'), 'every command')
   assert.equal(takers('ALLOW_PRIVATE'), 'dht')
   assert.equal(takers('COUNT'), 'ping, dht providers, dht get, pubsub sub')
-  assert.equal(takers('CA'), 'dial, ping, send, listen, relay, peers, dht, pubsub, doctor')
+  assert.equal(takers('CA'), 'dial, ping, check, send, listen, relay, peers, dht, pubsub, doctor')
 })
 
 test('help on targets explains each form', async () => {
@@ -155,6 +156,9 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     const [relayAddr = ''] = (await relay.next('listen.ready')).addrs
     dns = await startDns({ '_dnsaddr.bootstrap.libp2p.io': { TXT: [`dnsaddr=${peerAddr}`] } })
     writeFileSync(join(folder, 'bootnodes.txt'), `${peerAddr}\n${topicAddr}\n`)
+    const [, , , , port] = peerAddr.split('/')
+    const checks = [`dial: /ip4/\${HOST}/tcp/${port}`, `ping: ${peerAddr}`].map(line => `  - ${line}\n`)
+    writeFileSync(join(folder, 'bootnodes.yaml'), `checks:\n${checks.join('')}`)
     mkdirSync(join(folder, 'bin'))
     writeFileSync(join(folder, 'bin/p2pctl'), `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`, { mode: 0o755 })
     // what has no end of its own gets one

@@ -1,14 +1,5 @@
 /** YAML 1.2 as a tree of plain values that know where they stand, with nothing in it that grows or is hidden. */
-import {
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node as YamlNode,
-  parseDocument,
-  visit
-} from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node as YamlNode, parseDocument, visit } from 'yaml'
 import { Failure } from '../errors.ts'
 import { safe } from '../safe.ts'
 

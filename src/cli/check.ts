@@ -18,9 +18,7 @@ export function declareCheck(command: Command): Command {
     .option('--concurrency <n>', 'look at so many at once', count, 8)
     .option('--fail-fast', 'skip the rest once one has failed')
     .addOption(
-      new Option('--var <name=value>', 'what $NAME in braces stands for in the file; give it again for more').argParser(
-        again
-      )
+      new Option('--var <name=value>', 'what ${NAME} in the file stands for; give it again for more').argParser(again)
     )
     .addOption(new Option('--var-env <name>', 'take it from the environment, by this name').argParser(again))
     .addOption(
@@ -45,7 +43,10 @@ editor, and dial and ping --emit-check write one:
 
   checks:
     - dial: /dns4/example.org/tcp/4001/p2p/12D3KooW...
-      expect: { total_ms: "<= 500", agent: "/^kubo/", protocols: { has: [/ipfs/kad/1.0.0] } }
+      expect:
+        total_ms: "<= 500"
+        agent: "/^kubo/"
+        protocols: { has: [/ipfs/kad/1.0.0] }
     - ping: /ip4/192.0.2.7/tcp/4001
       for: 30s
       expect: { loss_pct: 0, rtt_p95_ms: "<= 50" }

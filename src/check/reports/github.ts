@@ -12,7 +12,7 @@ export function annotations(report: Report): string {
     const { file } = report
     const place = file == null ? [] : [`file=${property(file)}`, `line=${one.line ?? 1}`, `col=${one.column ?? 1}`]
     const title = `title=${property(one.check)}`
-    return `::error ${[...place, title].join(',')}::${data(reasonOf(one))}\n`
+    return `::error ${[...place, title].join(',')}::${data(plain(reasonOf(one)))}\n`
   })
   return shown.join('')
 }

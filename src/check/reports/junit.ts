@@ -32,8 +32,8 @@ function testCase(one: Case, file: string | null, durationMs: number): string {
   if (one.status === 'skipped') return element('testcase', head, [element('skipped', { message: one.message ?? '' })])
   if (one.status === 'passed') return element('testcase', head)
   const reason = reasonOf(one)
-  const text = `${reason}\n${plain(one.check)}\n${plain(one.target ?? '')}`
-  return element('testcase', head, [element('failure', { message: reason, type: one.field }, [escaped(text)])])
+  const lines = [reason, one.check, one.target ?? ''].map(line => escaped(plain(line)))
+  return element('testcase', head, [element('failure', { message: reason, type: one.field }, lines)])
 }
 
 function element(name: string, attributes: Record<string, string | number>, inner: string[] = []): string {

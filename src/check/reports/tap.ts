@@ -10,7 +10,7 @@ export function tap(report: Report): string {
 
 function point(one: Case, number: number, file: string | null): string[] {
   const { status, check } = one
-  const head = `${status === 'failed' ? 'not ok' : 'ok'} ${number} - ${escaped(`${plain(check)}: ${titleOf(one)}`)}`
+  const head = `${status === 'failed' ? 'not ok' : 'ok'} ${number} - ${escaped(plain(`${check}: ${titleOf(one)}`))}`
   if (status === 'skipped') return [`${head} # SKIP ${escaped(plain(one.message ?? ''))}`]
   if (status === 'passed') return [head]
   const at = file == null ? {} : { file, line: String(one.line ?? ''), column: String(one.column ?? '') }

@@ -114,6 +114,7 @@ describe('a check file that is wrong is exit 2, with the line, the column and wh
     ['a count of none', `checks:\n  - ping: ${ADDR}\n    count: 0\n`, '3:12', /1 at least/],
     ['a switch in words', `checks:\n  - dial: ${ADDR}\n    each: "yes"\n`, '3:11', /true or false/],
     ['a transport that there is not', `checks:\n  - dial: ${ADDR}\n    transport: [tpc]\n`, '3:17', /no tpc/, /tcp/],
+    ['a peer that is none', `checks:\n  - relay: ${ADDR}\n    through: abc\n`, '3:14', /"abc" is no peer ID/],
     ['pings too close', `checks:\n  - ping: ${ADDR}\n    interval: 10ms\n`, '3:5', /100ms at least/],
     ['every without for', `checks:\n  - dial: ${ADDR}\n    every: 1s\n`, '3:5', /needs for/],
     ['protocols of many', `checks:\n  - dial: ${ADDR}\n    each: true\n    protocol: /x\n`, '4:5', /one connection/],

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { ping } from '@libp2p/ping'
 import { stringify } from 'yaml'
 import { kindTable } from '../src/check/table.ts'
@@ -161,6 +162,19 @@ describe('every failure has its own word', patient, () => {
     assert.match(agent!.message!, /not known after connection_refused/)
   })
 
+  test('a relay that does not do what it says, and all that is known of it', async () => {
+    const reservations = { defaultDurationLimit: 1000, defaultDataLimit: 65_536n }
+    await using relay = await plainNode({ services: { relay: circuitRelayServer({ reservations }) } })
+    const expect = {
+      error: 'relay_check_failed',
+      problems: { has: ['data_counted_together', 'duration_in_milliseconds'] },
+      limit_bytes: 65_536,
+      measured_s: '< 60'
+    }
+    const said = await runs(file([{ relay: addrOf(relay), measure_limits: true, expect }]))
+    assert.deepEqual(counts(said), [0, 4, 0, 0], told(said).join('\n'))
+  })
+
   test('a peer that answers no ping, and a relay that is none', async () => {
     await using peer = await plainNode()
     const checks = [
@@ -203,6 +217,13 @@ describe('addresses without a file', patient, () => {
       `error failed: connection_refused at ${closed}`,
       `agent failed: nothing at ${closed}`
     ])
+  })
+
+  test('announced: and at everything that the peer says it has', async () => {
+    await using peer = await plainNode({ listen: ['/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws'] })
+    const said = await runs(file([{ dial: addrOf(peer), announced: true, expect: { transport: ['tcp', 'ws'] } }]))
+    assert.deepEqual(told(said), ['error passed', 'transport passed'])
+    assert.deepEqual(one(said, 'check.result').seen.length, 2)
   })
 
   test('the identity of each address is its own', async () => {

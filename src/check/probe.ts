@@ -1,5 +1,5 @@
 /** What a check does on the network: the same as the command of its name. */
-import { parseTarget, transportOf } from '../addr.ts'
+import { transportOf } from '../addr.ts'
 import { connect, type DialOptions } from '../connect.ts'
 import { dialEach } from '../each.ts'
 import type { PingStats, Said } from '../events.ts'
@@ -26,7 +26,7 @@ export async function* probe(check: Check, given: ProbeOptions, signal: AbortSig
   if (check.kind === 'ping') return yield* pingIt(target!, settings, options, signal)
   if (check.kind === 'dial') return yield* dialIt(target!, settings, options, signal)
   const { lookAtRelay } = await import('../relay-look.ts')
-  const through = settings.through == null ? null : (parseTarget(String(settings.through)).peerId ?? null)
+  const through = settings.through == null ? null : String(settings.through)
   yield* lookAtRelay(target!, through, { ...options, measureLimits: settings.measure_limits === true }, signal)
 }
 

@@ -87,7 +87,7 @@ function settingSchema(type: Setting['type']): Schema {
       return listOf(text)
     case 'texts':
       return listOf({ type: 'string' })
-    case 'addr':
+    case 'peer':
     case 'text':
       return text
   }

@@ -22,7 +22,9 @@ export function seenOf(kind: KindName, events: Said[], failure: Failure | null):
   const thrown = failure ?? said ?? null
   const fault = thrown == null ? null : { code: thrown.code, phase: thrown.phase ?? null, message: thrown.message }
   const target = only(events, 'dial.target').at(0)
-  const dialed = only(events, 'dial.attempt').filter(({ skipped }) => skipped == null)
+  // before those that it announces, the peer was dialed to ask for them
+  const isOne = (attempt: Event<'dial.attempt'>): boolean => target?.left_out == null || attempt.announced === true
+  const dialed = only(events, 'dial.attempt').filter(one => one.skipped == null && isOne(one))
   // one failure that is told for many addresses has no place of its own beside them
   if (target != null && dialed.length > 0) return dialed.map(attempt => known(kind, ofAddress(attempt, events)))
   const readers: Record<KindName, () => Seen> = {

@@ -1,4 +1,5 @@
 /** The settings of a check, from the tree of the file to the values that a dial or a ping takes. */
+import { canonicalPeerId } from '../addr.ts'
 import { Failure } from '../errors.ts'
 import { LONGEST_MS, msOf } from '../durations.ts'
 import { safe } from '../safe.ts'
@@ -48,11 +49,13 @@ export function readSetting(reading: SettingReading, name: string, { type }: Set
     if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
     throw wrong('give a whole number, 1 at least')
   }
-  if (type === 'text' || type === 'addr') {
+  if (type === 'text' || type === 'peer') {
     const text = textOf(tree)
     if (text === '') throw wrong('it is empty')
-    if (type === 'addr') checkAddr(reading, name, text, tree)
-    return text
+    if (type === 'text') return text
+    const peerId = canonicalPeerId(text)
+    if (peerId != null) return peerId
+    throw wrong(`"${safe(text)}" is no peer ID`, 'a peer ID looks like 12D3KooW... or Qm...')
   }
   const texts = textsOf()
   if (type === 'addrs') for (const [text, one] of texts) checkAddr(reading, name, text, one)

@@ -23,7 +23,7 @@ export interface Field {
   needs?: string
 }
 
-export type SettingType = 'text' | 'duration' | 'count' | 'boolean' | 'addr' | 'addrs' | 'texts' | readonly string[]
+export type SettingType = 'text' | 'duration' | 'count' | 'boolean' | 'peer' | 'addrs' | 'texts' | readonly string[]
 
 export interface Setting {
   type: SettingType
@@ -168,7 +168,7 @@ export const kinds = {
     partial: { relay_check_failed: 'relay' },
     settings: {
       relay: { type: 'addrs', required: true, says: 'the address of the relay, or a list of them, a check each' },
-      through: { type: 'text', says: 'ping this peer through it, and not a second node of our own' },
+      through: { type: 'peer', says: 'ping this peer through it, and not a second node of our own' },
       measure_limits: { type: 'boolean', says: 'use a circuit up to its ends' }
     },
     fields: {

@@ -19,7 +19,11 @@ export function declareDial(command: Command): Command {
         format
       )
     )
-    .option('--emit-check', 'print a check file made of what was seen instead, for p2pctl check')
+    .addOption(
+      new Option('--emit-check', 'print a check file made of what was seen instead, for p2pctl check').conflicts(
+        'writeOut'
+      )
+    )
     .optionsGroup('Every address on its own, in a table:')
     .option('--each', 'those of the target, each from a fresh node')
     .option('--announced', 'those that the peer announces: which are stale, which of another peer')

@@ -3,6 +3,7 @@ import { domainToASCII } from 'node:url'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr, registry } from '@multiformats/multiaddr'
 import { safe } from './safe.ts'
+import { meantBy } from './spelling.ts'
 import type { ProtocolCodec } from '@multiformats/multiaddr'
 
 /** What is wrong with an address, and what to give in its place. */
@@ -78,7 +79,7 @@ function* wrongParts(text: string): Generator<Wrong, void> {
       const reason = name === '' ? 'a protocol name is missing' : `unknown protocol "${safe(name, 64)}"`
       const isPath = parts[i - 2] === 'unix'
       yield { reason, before: start, hint: () => (isPath ? escaped(parts) : corrected(start, name, rest)) }
-      const meant = codecOf(meantBy(name) ?? '')
+      const meant = codecOf(meantBy(name, common) ?? '')
       // what follows a name that nobody knows is its value, unless it is a name itself
       const value = meant === undefined ? codecOf(rest[0] ?? '') === undefined : meant.size !== 0
       before += meant === undefined ? '' : `/${meant.name}${value ? `/${rest[0]}` : ''}`
@@ -169,16 +170,8 @@ function explainWhole(text: string): Wrong | undefined {
 
 function corrected(before: string, name: string, rest: string[]): string | undefined {
   if (/^\d+$/.test(name)) return proposed(`${before}/tcp/${name}`, rest) ?? `did you mean /tcp/${safe(name, 64)}?`
-  const meant = meantBy(name)
+  const meant = meantBy(name, common)
   return meant && (proposed(`${before}/${meant}`, rest) ?? `did you mean /${meant}?`)
-}
-
-/** The protocol that was most likely meant by a name that nobody knows. */
-function meantBy(name: string): string | undefined {
-  const close = common
-    .map(candidate => ({ candidate, distance: editDistance(name.toLowerCase(), candidate) }))
-    .sort((a, b) => a.distance - b.distance)[0]!
-  return close.distance > 2 || close.distance >= close.candidate.length ? undefined : close.candidate
 }
 
 // a proposal is only worth printing if it would be taken
@@ -227,21 +220,4 @@ function codecOf(name: string): ProtocolCodec | undefined {
 function shownOf(char: string): string {
   const text = safe(char)
   return text === char ? `U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}` : text
-}
-
-/** How many letters were left out, added, changed or swapped with their neighbour. */
-function editDistance(a: string, b: string): number {
-  if (a.length > 20) return a.length
-  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)]
-  for (let i = 1; i <= a.length; i++) {
-    const row = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1]
-      row[j] = Math.min(rows[i - 1]![j]! + 1, row[j - 1]! + 1, rows[i - 1]![j - 1]! + (same ? 0 : 1))
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
-      if (swapped) row[j] = Math.min(row[j]!, rows[i - 2]![j - 2]! + 1)
-    }
-    rows.push(row)
-  }
-  return rows[a.length]![b.length]!
 }

@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { addrCommands } from './cli/addr.ts'
 import { declareBrowser } from './cli/browser.ts'
 import { commandFirst, lacksCommand, refuse, runs } from './cli/calls.ts'
+import { declareCheck } from './cli/check.ts'
 import { declareCompletion } from './cli/completion.ts'
 import { dhtCommands } from './cli/dht.ts'
 import { declareDial } from './cli/dial.ts'
@@ -92,6 +93,7 @@ export function table(): Command {
       .option('--histogram', 'draw how the round trips are spread')
       .option('--chart', 'draw them over time')
       .option('--svg <file>', 'write both as a picture')
+      .option('--emit-check', 'print a check file made of what was seen instead, for p2pctl check')
       .addHelpText(
         'after',
         examples(
@@ -105,11 +107,13 @@ export function table(): Command {
       .action(
         runs(
           () => import('./commands/ping.ts'),
-          () => import('./views/ping.ts'),
+          o => (o.emitCheck === true ? import('./views/emit-check.ts') : import('./views/ping.ts')),
           o => o.count == null && o.deadline == null
         )
       )
   )
+
+  add('check', 'hold peers against what is expected of them, for CI', declareCheck)
 
   add('send', 'send a message or files to a peer that listens, and wait until it has them', command =>
     common(seeking(choosing(dialing(command))))
@@ -250,11 +254,11 @@ export function table(): Command {
 
   add('key', 'make, show and convert private keys, and make swarm keys', keyCommands)
 
-  add('schema', 'print the JSON Schema of the events that --json writes', command =>
+  add('schema', 'print the JSON Schema of the events that --json writes, or of check files', command =>
     common(command)
-      .argument('[type]', 'one event type, as ping.reply')
-      .description('Print the JSON Schema (2020-12) of the events that --json writes, one a line.')
-      .addHelpText('after', examples('schema', 'schema ping.reply'))
+      .argument('[type]', 'one event type, as ping.reply; or check-file')
+      .description('Print the JSON Schema (2020-12) of the events that --json writes, one a line, or of check files.')
+      .addHelpText('after', examples('schema', 'schema ping.reply', 'schema check-file'))
       .action(
         runs(
           () => import('./commands/schema.ts'),

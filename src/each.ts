@@ -184,7 +184,9 @@ async function* dialOne(
       job.done = true
       yield { ...event, ...place, ...announcedFields(failure, options) }
       const identity = answer?.identity
-      if (identity != null) yield { ...identityEvent(answer!.peerId, identity), target: target.text }
+      // of several addresses, which one it was
+      const addr = job.addr.toString()
+      if (identity != null) yield { ...identityEvent(answer!.peerId, identity), target: target.text, addr }
     }
   } catch (error) {
     if (!signal.aborted) throw error

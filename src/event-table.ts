@@ -28,6 +28,7 @@ import {
   upgrade
 } from './event-shapes.ts'
 import { browserEvents, page } from './event-browser.ts'
+import { checkEvents } from './event-check.ts'
 import { offlineEvents } from './event-offline.ts'
 import { pubsubEvents } from './event-pubsub.ts'
 import { streamEvents } from './event-streams.ts'
@@ -69,7 +70,12 @@ export const events = {
       'rejected?': 'integer',
       'total_ms?': 'number',
       'fails?': 'integer',
-      'warns?': 'integer'
+      'warns?': 'integer',
+      'checks?': 'integer',
+      'cases?': 'integer',
+      'passed?': 'integer',
+      'failed?': 'integer',
+      'skipped?': 'integer'
     }
   ],
   error: [
@@ -126,7 +132,8 @@ export const events = {
       observed_addr: 'string|null',
       listen_addrs: 'string[]',
       protocols: 'string[]',
-      signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]' }]
+      signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]' }],
+      'addr?': 'string'
     }
   ],
   'dial.resolve': [
@@ -275,6 +282,7 @@ export const events = {
       ms: 'number'
     }
   ],
+  ...checkEvents,
   'doctor.check': [
     'one thing that was looked at on this machine, or by a remote peer with --via; fix says what to do about it',
     finding

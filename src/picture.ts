@@ -1,7 +1,6 @@
-import { open, rename, rm, stat } from 'node:fs/promises'
-import { Failure } from './errors.ts'
+import type { Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
-import { safe } from './safe.ts'
+import { openReplacement } from './replaced-file.ts'
 import { type Sample, svgOf } from './svg.ts'
 
 /**
@@ -14,15 +13,9 @@ export interface Picture extends AsyncDisposable {
   write(): Promise<Event<'chart.write'> | Failure>
 }
 
-/** A file beside the one to be is made at once, so that an hour of pings does not end in a folder that is not there. */
+/** Opened at once, so that an hour of pings does not end in a folder that is not there. */
 export async function openPicture(path: string): Promise<Picture> {
-  const there = await stat(path).catch(() => null)
-  // a device or a pipe is written to and not replaced
-  const plain = there == null || there.isFile()
-  const partial = plain ? `${path}.${process.pid}.part` : path
-  const file = await open(partial, plain ? 'wx' : 'w', 0o644).catch(error => {
-    throw failureOf(path, error)
-  })
+  const file = await openReplacement(path)
   const samples: Sample[] = []
   const startedAt = new Date()
   const started = performance.now()
@@ -48,27 +41,10 @@ export async function openPicture(path: string): Promise<Picture> {
       }
     },
     async write() {
-      try {
-        const text = svgOf({ title, startedAt, samples })
-        await file.writeFile(text)
-        await file.close()
-        if (plain) await rename(partial, path)
-        return { type: 'chart.write', path, bytes: Buffer.byteLength(text) }
-      } catch (error) {
-        return failureOf(path, error)
-      }
+      const text = svgOf({ title, startedAt, samples })
+      const failure = await file.write(text)
+      return failure ?? { type: 'chart.write', path, bytes: Buffer.byteLength(text) }
     },
-    async [Symbol.asyncDispose]() {
-      await file.close().catch(() => {})
-      if (plain) await rm(partial, { force: true }).catch(() => {})
-    }
+    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose]()
   }
-}
-
-function failureOf(path: string, cause: unknown): Failure {
-  const { code, message } = cause as NodeJS.ErrnoException
-  const full = code === 'ENOSPC' || code === 'EDQUOT'
-  // the file beside it is of no interest
-  const why = full ? 'no space left' : safe(message.replaceAll(`.${process.pid}.part`, ''))
-  return new Failure(full ? 'no_space' : 'file_unwritable', `cannot write ${safe(path)}: ${why}`, { cause })
 }

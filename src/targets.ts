@@ -27,7 +27,7 @@ export interface TargetOptions {
 
 /** Arguments -> targets: `@file` and `-` (stdin) are read, one target a line, `#` starts a comment. */
 export async function readTargets(args: string[], options: TargetOptions = {}): Promise<Target[]> {
-  return (await readList(args, 'target')).map(text => toTarget(text, options))
+  return (await readList(args, 'target')).map(text => targetOf(text, options))
 }
 
 /** The texts that arguments stand for, one at least; `what` names one of them in a failure. */
@@ -56,7 +56,8 @@ async function readLines(path: string): Promise<string> {
   }
 }
 
-function toTarget(text: string, options: TargetOptions): Target {
+/** A text as a target. Throws Failure. */
+export function targetOf(text: string, options: TargetOptions): Target {
   const { addr, peerId } = parseTarget(text)
   if (addr == null) {
     const { relay, mdns, bootstrap, dht } = options

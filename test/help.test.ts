@@ -19,6 +19,7 @@ const CONTENT = 'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWKSWnP'
 const commands = [
   'dial',
   'ping',
+  'check',
   'send',
   'perf',
   'forward',
@@ -113,7 +114,7 @@ test('help on the environment names the commands that take a variable, and where
   assert.equal(takers('JSON'), 'every command')
   assert.equal(takers('ALLOW_PRIVATE'), 'dht')
   assert.equal(takers('COUNT'), 'ping, dht providers, dht get, pubsub sub')
-  assert.equal(takers('CA'), 'dial, ping, send, perf, forward, listen, relay, peers, dht, pubsub, doctor')
+  assert.equal(takers('CA'), 'dial, ping, check, send, perf, forward, listen, relay, peers, dht, pubsub, doctor')
 })
 
 test('help on targets explains each form', async () => {
@@ -169,6 +170,9 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     const [relayAddr = '', relayWs = ''] = (await relay.next('listen.ready')).addrs
     dns = await startDns({ '_dnsaddr.bootstrap.libp2p.io': { TXT: [`dnsaddr=${peerAddr}`] } })
     writeFileSync(join(folder, 'bootnodes.txt'), `${peerAddr}\n${topicAddr}\n`)
+    const [, , , , port] = peerAddr.split('/')
+    const checks = [`dial: /ip4/\${HOST}/tcp/${port}`, `ping: ${peerAddr}`].map(line => `  - ${line}\n`)
+    writeFileSync(join(folder, 'bootnodes.yaml'), `checks:\n${checks.join('')}`)
     mkdirSync(join(folder, 'bin'))
     writeFileSync(join(folder, 'bin/p2pctl'), `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`, { mode: 0o755 })
     // what has no end of its own gets one

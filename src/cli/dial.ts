@@ -19,6 +19,11 @@ export function declareDial(command: Command): Command {
         format
       )
     )
+    .addOption(
+      new Option('--emit-check', 'print a check file made of what was seen instead, for p2pctl check').conflicts(
+        'writeOut'
+      )
+    )
     .optionsGroup('Every address on its own, in a table:')
     .option('--each', 'those of the target, each from a fresh node')
     .option('--announced', 'those that the peer announces: which are stale, which of another peer')
@@ -53,10 +58,11 @@ export function declareDial(command: Command): Command {
     .action(
       runs(
         () => import('../commands/dial.ts'),
-        async ({ writeOut }) =>
-          typeof writeOut === 'string'
-            ? { default: (await import('../views/write-out.ts')).writeOutView(writeOut) }
-            : await import('../views/dial.ts')
+        async ({ writeOut, emitCheck }) => {
+          if (emitCheck === true) return await import('../views/emit-check.ts')
+          if (typeof writeOut !== 'string') return await import('../views/dial.ts')
+          return { default: (await import('../views/write-out.ts')).writeOutView(writeOut) }
+        }
       )
     )
 }

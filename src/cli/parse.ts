@@ -1,15 +1,11 @@
 import { InvalidArgumentError } from 'commander'
+import { LONGEST_MS, msOf } from '../durations.ts'
 
 /** Parsers of option values: they throw what commander turns into exit 2 with a sentence. */
 
-const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
-/** setTimeout counts no further. */
-const LONGEST_MS = 2 ** 31 - 1
-
 /** `250ms`, `2s`, `1m`, `1h` or a bare number of seconds -> ms. */
 export function duration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?|\.\d+)(ms|s|m|h)?$/.exec(text)
-  const ms = match == null ? 0 : Number(match[1]) * units[(match[2] ?? 's') as keyof typeof units]
+  const ms = msOf(text)
   if (ms > 0 && ms <= LONGEST_MS) return ms
   if (ms > 0) throw new InvalidArgumentError('at most 24 days.')
   throw new InvalidArgumentError('a duration is 250ms, 2s, 1m, 1h or a number of seconds, and more than 0.')

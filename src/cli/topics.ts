@@ -33,7 +33,7 @@ const exitCodes: Topic = {
       terms: [
         ['0', 'every target answered and every assertion held; a server was stopped on request'],
         ['1', 'a negative result: unreachable, no reply, an assertion failed, some of several targets failed'],
-        ['2', 'wrong use: an option, a multiaddr, a key, a config file. Nothing was sent'],
+        ['2', 'wrong use: an option, a multiaddr, a key, a config or check file. Nothing was sent'],
         ['3', 'a local failure: cannot listen, a key that others can read, a file that cannot be written'],
         ['4', '--deadline passed with no conclusion (ping says 0 or 1 instead, as ping(8) does)'],
         ['5', 'another peer ID answered'],

@@ -1,4 +1,3 @@
-import type { Connection } from '@libp2p/interface'
 import type { BrowserOptions } from '../browser/from-browser.ts'
 import { refuseForBrowsers } from '../browser/refuse.ts'
 import { connect } from '../connect.ts'
@@ -7,8 +6,8 @@ import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { readExpectations, unmet } from '../expect.ts'
 import { hold } from '../hold.ts'
+import { negotiate } from '../negotiate.ts'
 import { type Node, openNode } from '../node.ts'
-import { safe } from '../safe.ts'
 import { upgrade } from '../upgrade.ts'
 import { failureEvent, missed, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
 
@@ -31,12 +30,20 @@ export interface Options extends Omit<BrowserOptions, 'concurrency'>, TargetOpti
   fromBrowser?: boolean
   /** What those pages may dial, by rule and offline. */
   browserVerdict?: boolean
+  /** Make a check file of what was seen. */
+  emitCheck?: boolean
 }
 
 /** Nodes at once, each with a handshake to compute: more would measure this machine. */
 const CONCURRENCY = 8
 
 export default async function* dial(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
+  if (options.emitCheck !== true) return yield* dialAll(options, signal)
+  const { withCheck } = await import('../check/emit.ts')
+  yield* withCheck('dial', dialAll(options, signal), options.protocol == null ? {} : { protocol: options.protocol })
+}
+
+async function* dialAll(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   const expectations = readExpectations(options)
   refuseNonsense(options)
   const targets = await readTargets(options.target, options)
@@ -91,7 +98,8 @@ function refuseNonsense(options: Options): void {
     '--hold': options.hold,
     '--protocol': options.protocol,
     '--upgrade': options.upgrade,
-    '--punch': options.punch
+    '--punch': options.punch,
+    '--emit-check': options.emitCheck
   }).flatMap(([name, value]) => (value == null ? [] : name))
   if (many && option != null) {
     throw new Failure('invalid_option', `${option} is for one connection, and ${manyBy(options)} makes many`, {
@@ -127,43 +135,9 @@ async function* dialTarget(
     if (direct instanceof Failure) unheld.push(direct)
     else connected.connection = direct
   }
-  const { connection, peerId } = connected
-  const missing: string[] = []
-  for (const protocol of options.protocol ?? []) {
-    const startedAt = performance.now()
-    const ok = await isSpoken(connection, protocol, options.timeout, signal)
-    if (!ok) missing.push(safe(protocol))
-    yield {
-      type: 'dial.protocol',
-      target: target.text,
-      peer_id: peerId,
-      protocol,
-      ok,
-      ms: performance.now() - startedAt
-    }
-  }
-  if (missing.length > 0) {
-    const message = `the peer does not speak ${missing.join(', ')}`
-    unheld.push(new Failure('protocol_not_supported', message, { phase: 'protocol' }))
-  }
+  const missing = yield* negotiate(connected, target, options.protocol ?? [], options.timeout, signal)
+  if (missing != null) unheld.push(missing)
   // what is not who or what was expected is not kept
   if (options.hold != null && unheld.length === 0) yield* hold(connected, target.text, options.hold, signal)
   return unheld
-}
-
-/** Negotiates a protocol and sends nothing on it. */
-async function isSpoken(connection: Connection, protocol: string, timeoutMs: number, signal: AbortSignal) {
-  try {
-    const late = AbortSignal.timeout(timeoutMs)
-    const stream = await connection.newStream(protocol, {
-      signal: AbortSignal.any([signal, late]),
-      runOnLimitedConnection: true
-    })
-    await stream.close({ signal: late })
-    return true
-  } catch (error) {
-    signal.throwIfAborted()
-    if (error instanceof Error && error.name === 'UnsupportedProtocolError') return false
-    throw new Failure('io_timeout', `no answer when asked for ${safe(protocol)}`, { phase: 'protocol', cause: error })
-  }
 }

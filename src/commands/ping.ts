@@ -22,6 +22,8 @@ export interface Options extends Omit<PingOptions, 'interval'>, TargetOptions, B
   chart?: boolean
   /** Where to write a picture of the round trips. */
   svg?: string
+  /** Make a check file of what was seen. */
+  emitCheck?: boolean
 }
 
 /** What has to hold; loss in percent, times in ms. */
@@ -36,6 +38,12 @@ const MAX_AT_ONCE = 256
 const CONCURRENCY = 64
 
 export default async function* ping(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
+  if (options.emitCheck !== true) return yield* pingAll(options, signal)
+  const { withCheck } = await import('../check/emit.ts')
+  yield* withCheck('ping', pingAll(options, signal), options.count == null ? {} : { count: options.count })
+}
+
+async function* pingAll(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   const interval = options.interval ?? (options.flood ? 10 : 1000)
   const targets = await readTargets(options.target, options)
   const atOnce = check(options, interval, targets)

@@ -3,11 +3,13 @@ import { events, type Said } from '../events.ts'
 import { safe } from '../safe.ts'
 import { schemaOf } from '../schema.ts'
 
+const CHECK_FILE = 'check-file'
+
 export default async function* schema({ type }: { type?: string }): AsyncGenerator<Said> {
-  const found = schemaOf(type)
+  const found = type === CHECK_FILE ? (await import('../check/schema.ts')).checkFileSchema() : schemaOf(type)
   if (found == null) {
     const near = Object.keys(events).filter(name => name.startsWith(type?.split('.')[0] ?? ''))
-    const hint = `the types are: ${(near.length > 0 ? near : Object.keys(events)).join(', ')}`
+    const hint = `the types are: ${(near.length > 0 ? near : [...Object.keys(events), CHECK_FILE]).join(', ')}`
     throw new Failure('invalid_option', `no event type "${safe(type ?? '')}"`, { hint })
   }
   yield { type: 'schema.show', schema: found }

@@ -1,0 +1,46 @@
+import { open, rename, rm, stat } from 'node:fs/promises'
+import { Failure } from './errors.ts'
+import { safe } from './safe.ts'
+
+/** A file that is there as a whole or as it was before; what is not written is gone when this is disposed of. */
+export interface Replacement extends AsyncDisposable {
+  readonly path: string
+  /** Puts the text in the place of the file. Gives no_space or file_unwritable, not thrown, since there is more to say. */
+  write(text: string): Promise<Failure | null>
+}
+
+/** Makes a file beside the one to be, so that what cannot be written is known before the work. Throws Failure. */
+export async function openReplacement(path: string): Promise<Replacement> {
+  const there = await stat(path).catch(() => null)
+  // a device or a pipe is written to and not replaced
+  const plain = there == null || there.isFile()
+  const partial = plain ? `${path}.${process.pid}.part` : path
+  const file = await open(partial, plain ? 'wx' : 'w', 0o644).catch(error => {
+    throw failureOf(path, error)
+  })
+  return {
+    path,
+    async write(text) {
+      try {
+        await file.writeFile(text)
+        await file.close()
+        if (plain) await rename(partial, path)
+        return null
+      } catch (error) {
+        return failureOf(path, error)
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await file.close().catch(() => {})
+      if (plain) await rm(partial, { force: true }).catch(() => {})
+    }
+  }
+}
+
+function failureOf(path: string, cause: unknown): Failure {
+  const { code, message } = cause as NodeJS.ErrnoException
+  const full = code === 'ENOSPC' || code === 'EDQUOT'
+  // the file beside it is of no interest
+  const why = full ? 'no space left' : safe(message.replaceAll(`.${process.pid}.part`, ''))
+  return new Failure(full ? 'no_space' : 'file_unwritable', `cannot write ${safe(path)}: ${why}`, { cause })
+}

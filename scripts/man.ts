@@ -119,7 +119,7 @@ function blocksIn(blocks: Block[]): string {
 }
 
 function paragraph(text: string): string {
-  return `.PP\n${lines(text)}\n`
+  return text === '' ? '' : `.PP\n${lines(text)}\n`
 }
 
 function terms(rows: [term: string, means: string][], width: number): string {

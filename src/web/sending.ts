@@ -5,7 +5,8 @@ import { Failure } from '../errors.ts'
 import type { Event } from '../events.ts'
 import { contentOf } from '../payload.ts'
 import { failure, streamFailure } from '../protocols/send-failures.ts'
-import { type Item, openStream, sendItem } from '../protocols/send.ts'
+import { openStream } from '../protocols/open-stream.ts'
+import { type Item, sendItem } from '../protocols/send.ts'
 import { finish, StreamError, streamReader, write } from '../protocols/stream.ts'
 import { safe } from '../safe.ts'
 
@@ -38,7 +39,7 @@ export async function askEcho(
   signal: AbortSignal
 ): Promise<Event<'message.received'>> {
   const bytes = new TextEncoder().encode(text)
-  const stream = await openStream(connection, signal, ECHO_IDLE_MS, ECHO)
+  const stream = await openStream(connection, ECHO, signal, { idleMs: ECHO_IDLE_MS })
   try {
     const reader = streamReader(stream, { maxBufferedBytes: bytes.length + CHUNK_BYTES, idleMs: ECHO_IDLE_MS })
     const [answer] = await Promise.all([reader.readExactly(bytes.length, signal), write(stream, bytes, signal)])

@@ -300,6 +300,36 @@ test('what cannot be dialed is said in the words of the command line', async () 
   }
 })
 
+test('what fails in a terminal as well fails in the same words', async () => {
+  await using pages = await openPages()
+  const page = await pages.open()
+  await using listen = start(['listen', '--json', '--ws', '0', '--webrtc-direct', '0'])
+  const { addrs, peer_id } = await listen.next('listen.ready')
+  const own = addrs.filter(addr => addr.startsWith('/ip4/127.0.0.1/'))
+  const [ws, direct] = [own.find(addr => addr.includes('/ws/'))!, own.find(addr => addr.includes('/certhash/'))!]
+  const withHash = (hash: string): string => direct.replace(/certhash\/[^/]+/, `certhash/${hash}`)
+  const sha512 = `u${Buffer.from([0x13, 64, ...new Uint8Array(64)]).toString('base64url')}`
+  const cases = [
+    'not an address',
+    ws.replace(peer_id, nobody),
+    direct.replace(/\/certhash\/[^/]+/, ''),
+    direct.replace(/\/certhash\/.*/, ''),
+    withHash(sha512),
+    withHash('uEiAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'),
+    `${pages.relayAddr}/p2p-circuit/p2p/${nobody}`,
+    `${pages.relayAddr}/p2p-circuit/webrtc/p2p/${nobody}`
+  ]
+  for (const addr of cases) {
+    await page.call('connect', addr)
+    const said = await page.next('error', ({ target }) => target === addr)
+    const { events } = await run(['dial', '--json', addr])
+    const terminal = one(events, 'error')
+    for (const field of ['code', 'phase', 'message', 'hint', 'exit_code'] as const) {
+      assert.equal(said[field], terminal[field], `${field} of ${addr}`)
+    }
+  }
+})
+
 test('what the policy of the page forbids is said to be that', async () => {
   const policy = POLICY.replace(/connect-src .*/, "connect-src 'self'")
   await using pages = await openPages({ relay: null, policy, expected: /Content Security Policy/ })

@@ -284,6 +284,7 @@ test('what cannot be dialed is said in the words of the command line', async () 
     [`/ip4/127.0.0.1/tcp/${port}/p2p/${nobody}`, 'no_transport', 'connect'],
     [`/ip4/127.0.0.1/udp/${port}/quic-v1/p2p/${nobody}`, 'no_transport', 'connect'],
     [`/ip4/127.0.0.1/tcp/${port}/ws/p2p/${nobody}`, 'connection_failed', 'connect'],
+    [`/ip4/127.0.0.1/tcp/1/ws/p2p/${nobody}`, 'blocked_by_browser', 'connect'],
     [ws.replace(peer_id, nobody), 'peer_id_mismatch', 'security'],
     [direct.replace(peer_id, nobody), 'peer_id_mismatch', 'security'],
     [direct.replace(/certhash\/[^/]+/, `certhash/${otherHash}`), 'certhash_mismatch', 'security'],

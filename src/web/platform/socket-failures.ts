@@ -1,4 +1,5 @@
 /** In the place of src/socket-failures.ts: what a browser lets a script know of a dial that came to nothing. */
+import { CLOSED_PORT, CLOSED_PORT_HINT, isOnClosedPort } from '../../browser/blocked.ts'
 import { transportOf } from '../../addr.ts'
 import type { Verdict } from '../../classify.ts'
 import { type Code, codes } from '../../errors.ts'
@@ -34,6 +35,9 @@ export function classifyConnect(error: unknown, trace: Trace): Verdict {
       ...says('no_transport', "the page's Content-Security-Policy forbids it"),
       hint: 'whoever serves the page decides with its connect-src what it may connect to'
     }
+  }
+  if (trace.addr != null && (kind === 'ws' || kind === 'wss') && isOnClosedPort(trace.addr)) {
+    return { ...says('blocked_by_browser', CLOSED_PORT), hint: CLOSED_PORT_HINT }
   }
   if (kind === 'wss') {
     return {

@@ -331,6 +331,20 @@ test('what fails in a terminal as well fails in the same words', async () => {
   }
 })
 
+test('a topic message just after the connection has become direct is sent', async () => {
+  await using pages = await openPages({ config: { topics: ['chat'] } })
+  const [one, other] = [await pages.open(), await pages.open()]
+  for (let round = 0; round < 3; round++) {
+    await one.call('connect', `${pages.relayAddr}/p2p-circuit/webrtc/p2p/${other.peerId}`)
+    await one.next('connection.open', ({ peer_id, limited }) => peer_id === other.peerId && !limited)
+    await one.page.locator('[data-testid=topic][data-topic=chat]', { hasText: '1 peer' }).waitFor()
+    await one.call('publish', 'chat', `round ${round}`)
+    await other.next('message.received', ({ text }) => text === `round ${round}`)
+    await one.call('hangUp', other.peerId)
+    await other.next('connection.close', ({ peer_id }) => peer_id === one.peerId)
+  }
+})
+
 test('what the policy of the page forbids is said to be that', async () => {
   const policy = POLICY.replace(/connect-src .*/, "connect-src 'self'")
   await using pages = await openPages({ relay: null, policy, expected: /Content Security Policy/ })

@@ -17,6 +17,9 @@ export interface Topics {
   publish(topic: string, text: string): Promise<Event<'pubsub.sent'>>
 }
 
+const STREAM_MS = 2000
+const LOOK_MS = 50
+
 /** Says who joins and leaves, and the messages of others; what comes faster than the gate lets through is lost, and counted. */
 export function openTopics(node: Node, gate: Gate, queue: Queue<Said>, signal: AbortSignal): Topics {
   const gossip = gossipOf(node)
@@ -34,6 +37,17 @@ export function openTopics(node: Node, gate: Gate, queue: Queue<Said>, signal: A
     if (lost.messages > 0) say({ type: 'pubsub.drop', ...lost })
     lost = { messages: 0, bytes: 0 }
   })
+  /** Where a circuit gives way to WebRTC, no stream leads to the peer for a moment: nothing would be sent (gossipsub 17). */
+  const streamTo = async (topic: string): Promise<void> => {
+    const until = performance.now() + STREAM_MS
+    const isMute = (): boolean => {
+      const subscribers = gossip.getSubscribers(topic)
+      return subscribers.length > 0 && !subscribers.some(id => gossip.streamsOutbound.has(id.toString()))
+    }
+    while (isMute() && performance.now() < until && !signal.aborted) {
+      await new Promise(resolve => setTimeout(resolve, LOOK_MS))
+    }
+  }
   return {
     subscribe(topic) {
       checkTopic(topic)
@@ -52,6 +66,7 @@ export function openTopics(node: Node, gate: Gate, queue: Queue<Said>, signal: A
           hint: 'gossipsub would drop it in silence, and the sender with it: send it as a file'
         })
       }
+      await streamTo(topic)
       const { recipients } = await gossip.publish(topic, bytes).catch(cause => {
         if (!String(cause).includes('PublishError.NoPeersSubscribedToTopic')) throw cause
         throw new Failure('no_subscribers', `nobody subscribes to ${safe(topic)}; nothing was sent`, {

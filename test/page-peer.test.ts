@@ -284,6 +284,7 @@ test('what cannot be dialed is said in the words of the command line', async () 
     [`/ip4/127.0.0.1/tcp/${port}/p2p/${nobody}`, 'no_transport', 'connect'],
     [`/ip4/127.0.0.1/udp/${port}/quic-v1/p2p/${nobody}`, 'no_transport', 'connect'],
     [`/ip4/127.0.0.1/tcp/${port}/ws/p2p/${nobody}`, 'connection_failed', 'connect'],
+    [`/ip4/127.0.0.1/tcp/1/ws/p2p/${nobody}`, 'blocked_by_browser', 'connect'],
     [ws.replace(peer_id, nobody), 'peer_id_mismatch', 'security'],
     [direct.replace(peer_id, nobody), 'peer_id_mismatch', 'security'],
     [direct.replace(/certhash\/[^/]+/, `certhash/${otherHash}`), 'certhash_mismatch', 'security'],
@@ -297,6 +298,50 @@ test('what cannot be dialed is said in the words of the command line', async () 
     const error = await page.next('error', ({ target }) => target === addr)
     assert.deepEqual([error.code, error.phase], [code, phase], `${addr}: ${error.message}`)
     assert.doesNotMatch(`${error.message} ${error.hint}`, /Node|undefined/)
+  }
+})
+
+test('what fails in a terminal as well fails in the same words', async () => {
+  await using pages = await openPages()
+  const page = await pages.open()
+  await using listen = start(['listen', '--json', '--ws', '0', '--webrtc-direct', '0'])
+  const { addrs, peer_id } = await listen.next('listen.ready')
+  const own = addrs.filter(addr => addr.startsWith('/ip4/127.0.0.1/'))
+  const [ws, direct] = [own.find(addr => addr.includes('/ws/'))!, own.find(addr => addr.includes('/certhash/'))!]
+  const withHash = (hash: string): string => direct.replace(/certhash\/[^/]+/, `certhash/${hash}`)
+  const sha512 = `u${Buffer.from([0x13, 64, ...new Uint8Array(64)]).toString('base64url')}`
+  const cases = [
+    'not an address',
+    ws.replace(peer_id, nobody),
+    direct.replace(/\/certhash\/[^/]+/, ''),
+    direct.replace(/\/certhash\/.*/, ''),
+    withHash(sha512),
+    withHash('uEiAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'),
+    `${pages.relayAddr}/p2p-circuit/p2p/${nobody}`,
+    `${pages.relayAddr}/p2p-circuit/webrtc/p2p/${nobody}`
+  ]
+  for (const addr of cases) {
+    await page.call('connect', addr)
+    const said = await page.next('error', ({ target }) => target === addr)
+    const { events } = await run(['dial', '--json', addr])
+    const terminal = one(events, 'error')
+    for (const field of ['code', 'phase', 'message', 'hint', 'exit_code'] as const) {
+      assert.equal(said[field], terminal[field], `${field} of ${addr}`)
+    }
+  }
+})
+
+test('a topic message just after the connection has become direct is sent', async () => {
+  await using pages = await openPages({ config: { topics: ['chat'] } })
+  const [one, other] = [await pages.open(), await pages.open()]
+  for (let round = 0; round < 3; round++) {
+    await one.call('connect', `${pages.relayAddr}/p2p-circuit/webrtc/p2p/${other.peerId}`)
+    await one.next('connection.open', ({ peer_id, limited }) => peer_id === other.peerId && !limited)
+    await one.page.locator('[data-testid=topic][data-topic=chat]', { hasText: '1 peer' }).waitFor()
+    await one.call('publish', 'chat', `round ${round}`)
+    await other.next('message.received', ({ text }) => text === `round ${round}`)
+    await one.call('hangUp', other.peerId)
+    await other.next('connection.close', ({ peer_id }) => peer_id === one.peerId)
   }
 })
 

@@ -6,7 +6,9 @@ import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import type { Locator, Page } from 'playwright-core'
 import { run, start } from './helpers/cli.ts'
+import { ping } from '@libp2p/ping'
 import { nameless, tooFaint, tooWide, wrongIds } from './helpers/audit.ts'
+import { plainNode } from './helpers/plain-node.ts'
 import { openPages, type PeerPage, type Pages } from './helpers/page.ts'
 
 /** As p2pctl's own server says it. */
@@ -42,6 +44,42 @@ async function tabTo(page: Page, target: Locator): Promise<void> {
   }
   assert.fail('the focus never came there')
 }
+
+test('the picture has room for as many as are connected, and for what is written beside them', async () => {
+  const { page } = await pages.open()
+  await using stack = new AsyncDisposableStack()
+  for (const count of [1, 4, 5, 7, 9]) {
+    const addrs: string[] = []
+    for (let more = (await at(page, 'peers').locator('tr').count()) - 1; more < count; more++) {
+      const node = stack.use(await plainNode({ listen: ['/ip4/127.0.0.1/tcp/0/ws'], services: { ping: ping() } }))
+      addrs.push(node.getMultiaddrs()[0]!.toString())
+    }
+    await at(page, 'connect-input').fill(addrs.join('\n'))
+    await at(page, 'connect-button').click()
+    await at(page, 'peer-count')
+      .getByText(`${count + 1}`, { exact: true })
+      .waitFor()
+    const times = page.locator('#map .map-time', { hasText: 'ms' })
+    await times.nth(Math.min(count, 7) - 1).waitFor()
+    const wrong = await page.locator('#map svg').evaluate(picture => {
+      const frame = picture.getBoundingClientRect()
+      const texts = [...picture.querySelectorAll('text')].filter(
+        text => text.textContent !== '' && text.getAttribute('visibility') !== 'hidden'
+      )
+      const boxes = texts.map(text => ({ text: text.textContent, box: text.getBoundingClientRect() }))
+      return boxes.flatMap(({ text, box }, index) => {
+        const isCut = box.top < frame.top || box.bottom > frame.bottom || box.right > frame.right
+        // lines that stand one under the other share the room of their descenders
+        const over = boxes.slice(index + 1).filter(other => {
+          const x = Math.min(box.right, other.box.right) - Math.max(box.left, other.box.left)
+          return x > 0 && Math.min(box.bottom, other.box.bottom) - Math.max(box.top, other.box.top) > 5
+        })
+        return [...(isCut ? [`${text} is cut`] : []), ...over.map(other => `${text} is over ${other.text}`)]
+      })
+    })
+    assert.deepEqual(wrong, [], `with ${count}`)
+  }
+})
 
 test('a second tab that is opened connects by itself, and both are ready to talk', async () => {
   const first = await pages.open()

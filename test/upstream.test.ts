@@ -398,6 +398,8 @@ describe('@libp2p/gossipsub 17', patient, () => {
     const [first] = one.getConnections()
     await one.dial(multiaddr(addrOf(other)), { force: true })
     await once(events(one), 'peer:identify')
+    // by then it has looked at the second one, and left it
+    await once(one.pubsub as unknown as EventTarget, 'gossipsub:heartbeat')
     await first!.close()
     // two heartbeats later it still has nothing to send on
     for (let beat = 0; beat < 2; beat++) await once(one.pubsub as unknown as EventTarget, 'gossipsub:heartbeat')

@@ -79,6 +79,13 @@ test('with a relay of somebody else: which one, and whether it relays', () => {
   )
 })
 
+test('two tabs find each other where the relay here passes on what they announce, and nothing is promised else', () => {
+  const tabs = 'open it in two tabs: each is a peer of its own'
+  assert.ok(draw(browser, [ready()], { options }).err.includes(`${tabs}, and they find each other`))
+  assert.ok(draw(browser, [ready()], { options: { ...options, discovery: false } }).err.includes(tabs))
+  assert.ok(draw(browser, [ready({ addrs: [] })], { options }).err.includes(tabs))
+})
+
 const visit: Event[] = [
   ready({ url: 'http://127.0.0.1:4100/#topic=chat' }),
   opened({ peer_id: OTHER, remote_addr: `/ip4/127.0.0.1/tcp/51822/ws/p2p/${OTHER}` }),

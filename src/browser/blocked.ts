@@ -1,4 +1,5 @@
-/** What a browser says in its log, and not to the page, of a connection that it did not make. */
+/** Why a browser did not make a connection: what its log says, and the page is not told, and what is known before. */
+import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Code } from '../errors.ts'
 import type { Verdict } from '../classify.ts'
 import { safe } from '../safe.ts'
@@ -12,6 +13,19 @@ export const CLOSED_PORT_HINT = 'let the peer listen on another port'
 export const LOCAL_HINT = '--page-from local dials as a page of this machine or its network may'
 export const localNetwork = (from: 'http' | 'https'): string =>
   `${from === 'http' ? 'a page on http may not reach' : 'a person has to allow a page to reach'} a private address from the internet (Local Network Access)`
+
+/** https://fetch.spec.whatwg.org/#port-blocking, without 4190 and 6679, which Chromium 153 leaves open. */
+const closedPorts = new Set([
+  ...[0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109],
+  ...[110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530],
+  ...[531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045],
+  ...[5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6697, 10_080]
+])
+
+/** Whether no WebSocket is opened to it, whoever listens there. */
+export function isOnClosedPort(addr: Multiaddr): boolean {
+  return closedPorts.has(Number(addr.getComponents().find(({ name }) => name === 'tcp')?.value))
+}
 
 const certificateFaults: Record<string, string> = {
   ERR_CERT_AUTHORITY_INVALID: 'nobody whom the browser trusts has signed it',

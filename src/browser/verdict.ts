@@ -8,7 +8,15 @@ import { relayPart, scopeOf, transportOf } from '../addr.ts'
 import { undialable } from '../addr-facts.ts'
 import type { Code } from '../errors.ts'
 import type { FieldsOf } from '../events.ts'
-import { CLOSED_PORT, CLOSED_PORT_HINT, LOCAL_HINT, localNetwork, MIXED, MIXED_HINT } from './blocked.ts'
+import {
+  CLOSED_PORT,
+  CLOSED_PORT_HINT,
+  isOnClosedPort,
+  LOCAL_HINT,
+  localNetwork,
+  MIXED,
+  MIXED_HINT
+} from './blocked.ts'
 import { safe } from '../safe.ts'
 
 type Fields = FieldsOf<'dial.verdict'>
@@ -70,8 +78,7 @@ function yes(condition: string | null = null): PageVerdict {
 }
 
 function onPort(addr: Multiaddr): PageVerdict | null {
-  const port = addr.getComponents().find(({ name }) => name === 'tcp')?.value
-  return closedPorts.has(Number(port)) ? no('blocked_by_browser', CLOSED_PORT, CLOSED_PORT_HINT) : null
+  return isOnClosedPort(addr) ? no('blocked_by_browser', CLOSED_PORT, CLOSED_PORT_HINT) : null
 }
 
 /** What never leaves the machine or its network is exempt, by its IP address and by names that are reserved for that. */
@@ -113,11 +120,3 @@ function hostOf(addr: Multiaddr): string {
 function isLocalName(name: string): boolean {
   return /(^|\.)localhost\.?$|\.local\.?$/i.test(name)
 }
-
-/** https://fetch.spec.whatwg.org/#port-blocking, without 4190 and 6679, which Chromium 153 leaves open. */
-const closedPorts = new Set([
-  ...[0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109],
-  ...[110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530],
-  ...[531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045],
-  ...[5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6697, 10_080]
-])

@@ -94,10 +94,10 @@ a target RELAY/p2p-circuit/webrtc/p2p/PEER-ID.
 
 const BROWSER = `
 --from-browser ends with 0 if some page reaches each address, with --any one of
-them; what no page can dial, as /tcp, counts. --browser-verdict ends with 0 if
-by rule some page may dial each target, with --any one of them: that is no
-promise that anybody answers. Else with 1, or for one address alone with the
-code of its failure; with 3 if there is no browser that could dial.
+each target; what no page can dial, as /tcp, counts. --browser-verdict ends
+with 0 if by rule some page may dial each target, with --any one of them: that
+is no promise that anybody answers. Else with 1, or for one address alone with
+the code of its failure; with 3 if there is no browser that could dial.
 `
 
 /** A format of --write-out, which names no field that there is not. */

@@ -12,6 +12,7 @@ import { ipOf } from '../reach.ts'
 import { safe } from '../safe.ts'
 import { currentTrace } from '../trace.ts'
 import { certificateFrom } from './certificate.ts'
+import { NO_HASH, withCerthash } from './certhash.ts'
 import { dialOverUdp } from './udp.ts'
 
 /** One dial as it goes on. */
@@ -73,14 +74,6 @@ function watchPeerConnections(): void {
 
 type Watched = RTCPeerConnection & { remoteFingerprint?(): { value: string } }
 
-function withCerthash(addr: Multiaddr): Multiaddr {
-  if (addr.getComponents().some(({ name }) => name === 'certhash')) return addr
-  throw new Failure('invalid_multiaddr', 'a /webrtc-direct address without its /certhash cannot be dialed', {
-    phase: 'connect',
-    hint: 'copy the whole address that the listener prints'
-  })
-}
-
 function failureOf(cause: unknown, addr: Multiaddr): Failure {
   const text = cause instanceof Error ? cause.message : String(cause)
   const trace = currentTrace()
@@ -103,7 +96,7 @@ function failureOf(cause: unknown, addr: Multiaddr): Failure {
   }
   const phase = trace?.connectedAt == null ? 'connect' : 'security'
   if (cause instanceof Error && cause.name === 'UnsupportedHashAlgorithmError') {
-    return new Failure('invalid_multiaddr', 'its /certhash is no sha2-256 hash', { phase, cause })
+    return new Failure('invalid_multiaddr', NO_HASH, { phase, cause })
   }
   if (/EOF|closed|reset/i.test(text)) {
     return new Failure('connection_reset', `the peer closed the connection in the ${phase} phase`, { phase, cause })

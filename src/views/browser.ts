@@ -32,7 +32,9 @@ export default viewOf(screen => {
       else out.line(`relaying as ${chalk.bold(shortId(peer_id, live))}   ${limits(options)}`)
       for (const addr of addrs) out.line(`  ${safe(addr)}`)
       if (urls.some(one => !isLoopback(one))) note(chalk.yellow(exposure(addrs.length > 0, options)))
-      note('open it in two tabs: each is a peer of its own, and they find each other')
+      // a relay of somebody else may not pass on the announcements
+      const meet = addrs.length > 0 && options.discovery !== false ? ', and they find each other' : ''
+      note(`open it in two tabs: each is a peer of its own${meet}`)
       note(`in another terminal:  ${pingLine(given)}`)
       note(chalk.dim(`ready in ${(performance.now() / 1000).toFixed(2)} s, press ^C to stop`))
     },

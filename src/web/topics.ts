@@ -1,8 +1,8 @@
 /** Messages of topics, as the page takes and sends them. */
 import { Failure } from '../errors.ts'
 import type { Event, Said } from '../events.ts'
-import type { Queue } from '../flow.ts'
-import { gossipOf, MAX_MESSAGE_BYTES } from '../gossip.ts'
+import { pause, type Queue } from '../flow.ts'
+import { type Gossip, gossipOf, MAX_MESSAGE_BYTES } from '../gossip.ts'
 import type { Node } from '../node.ts'
 import { safe } from '../safe.ts'
 import { checkTopic, receivedEvent } from '../topic.ts'
@@ -16,6 +16,9 @@ export interface Topics {
   /** Throws Failure. */
   publish(topic: string, text: string): Promise<Event<'pubsub.sent'>>
 }
+
+const REACH_MS = 2000
+const LOOK_MS = 50
 
 /** Says who joins and leaves, and the messages of others; what comes faster than the gate lets through is lost, and counted. */
 export function openTopics(node: Node, gate: Gate, queue: Queue<Said>, signal: AbortSignal): Topics {
@@ -52,6 +55,7 @@ export function openTopics(node: Node, gate: Gate, queue: Queue<Said>, signal: A
           hint: 'gossipsub would drop it in silence, and the sender with it: send it as a file'
         })
       }
+      await everybodyReached(gossip, topic, signal)
       const { recipients } = await gossip.publish(topic, bytes).catch(cause => {
         if (!String(cause).includes('PublishError.NoPeersSubscribedToTopic')) throw cause
         throw new Failure('no_subscribers', `nobody subscribes to ${safe(topic)}; nothing was sent`, {
@@ -68,4 +72,11 @@ export function openTopics(node: Node, gate: Gate, queue: Queue<Said>, signal: A
       }
     }
   }
+}
+
+/** A subscriber whose connection is just becoming a direct one has no stream for a moment, and would be left out. */
+async function everybodyReached(gossip: Gossip, topic: string, signal: AbortSignal): Promise<void> {
+  const until = performance.now() + REACH_MS
+  const isMissing = (): boolean => gossip.getSubscribers(topic).some(id => !gossip.streamsOutbound.has(id.toString()))
+  while (isMissing() && performance.now() < until && (await pause(LOOK_MS, signal)));
 }

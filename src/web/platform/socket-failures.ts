@@ -1,9 +1,11 @@
 /** In the place of src/socket-failures.ts: what a browser lets a script know of a dial that came to nothing. */
+import { CLOSED_PORT, CLOSED_PORT_HINT, isOnClosedPort } from '../../browser/blocked.ts'
 import { transportOf } from '../../addr.ts'
 import type { Verdict } from '../../classify.ts'
 import { type Code, codes } from '../../errors.ts'
 import { safe } from '../../safe.ts'
 import type { Trace } from '../../trace.ts'
+import { NO_HASH } from '../../transports/certhash.ts'
 import { rtcFate } from './rtc.ts'
 import { wasBlocked } from './policy.ts'
 
@@ -34,6 +36,9 @@ export function classifyConnect(error: unknown, trace: Trace): Verdict {
       hint: 'whoever serves the page decides with its connect-src what it may connect to'
     }
   }
+  if (trace.addr != null && (kind === 'ws' || kind === 'wss') && isOnClosedPort(trace.addr)) {
+    return { ...says('blocked_by_browser', CLOSED_PORT), hint: CLOSED_PORT_HINT }
+  }
   if (kind === 'wss') {
     return {
       ...says('connection_failed'),
@@ -50,14 +55,10 @@ export function classifyConnect(error: unknown, trace: Trace): Verdict {
 }
 
 function classifyDirect(error: unknown, trace: Trace): Verdict {
+  if (error instanceof Error && error.name === 'UnsupportedHashAlgorithmError')
+    return says('invalid_multiaddr', NO_HASH)
   const fate = trace.addr == null ? undefined : rtcFate(trace.addr, trace.startedAt)?.fate
-  if (fate === 'dtls') {
-    return {
-      ...says('certhash_mismatch'),
-      phase: 'security',
-      hint: 'the peer was started again, or it is another one: ask for its current address'
-    }
-  }
+  if (fate === 'dtls') return { ...says('certhash_mismatch'), phase: 'security' }
   if (fate === 'ice') return says('io_timeout', 'nobody answered there (ICE)')
   return says('connection_failed', wordsOf(error) || codes.connection_failed.says)
 }

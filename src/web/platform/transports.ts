@@ -7,6 +7,7 @@ import { webSockets } from '@libp2p/websockets'
 import type { Transport } from '@libp2p/interface'
 import type { Components } from '../../node.ts'
 import { circuitTransport } from '../../protocols/circuit-transport.ts'
+import { withCerthash } from '../../transports/certhash.ts'
 import { overCircuits } from '../../transports/over-circuits.ts'
 import type { TransportOptions } from '../../transports.ts'
 
@@ -18,7 +19,12 @@ type Factory = (components: Components) => Transport
 
 const makers: Record<TransportName, (options: TransportOptions) => Factory> = {
   ws: () => webSockets(),
-  'webrtc-direct': () => webRTCDirect({ rtcConfiguration: { iceServers: [] } }),
+  'webrtc-direct': () => components => {
+    const transport = webRTCDirect({ rtcConfiguration: { iceServers: [] } })(components)
+    const dial = transport.dial.bind(transport)
+    transport.dial = (addr, options) => dial(withCerthash(addr), options)
+    return transport
+  },
   circuit: () => circuitTransport(circuitRelayTransport()),
   webrtc: ({ stun = [] }) => overCircuits(webRTC({ rtcConfiguration: { iceServers: stun.map(urls => ({ urls })) } }))
 }

@@ -6,7 +6,7 @@ import { bestLink, type PageState, type Peer } from './state.ts'
 const SHOWN = 7
 const TAB = { x: 84, y: 196 }
 const RELAY = { x: 236, y: 52 }
-const PEERS = { x: 376, top: 60, bottom: 300 }
+const PEERS = { x: 376, top: 52, bottom: 280 }
 
 interface Placed {
   peer: Peer
@@ -15,7 +15,7 @@ interface Placed {
 
 /** A picture of who is connected: straight lines are direct, and those by way of the relay are relayed. */
 export function drawMap(): (state: PageState) => void {
-  const picture = svg('svg', { viewBox: '0 12 480 318', role: 'img' })
+  const picture = svg('svg', { viewBox: '0 8 480 322', role: 'img' })
   const reserved = svg('path', { class: 'map-held', d: `M${TAB.x} ${TAB.y}L${RELAY.x} ${RELAY.y}` })
   const lines = svg('g')
   const nobody = circle('map-nobody', { x: PEERS.x, y: TAB.y }, 18)
@@ -31,7 +31,7 @@ export function drawMap(): (state: PageState) => void {
     label({ x: TAB.x, y: TAB.y + 50 }, 'this tab', 'map-name'),
     own
   )
-  const more = label({ x: PEERS.x, y: PEERS.bottom + 30 }, '', 'map-quiet')
+  const more = label({ x: PEERS.x, y: PEERS.bottom + 42 }, '', 'map-quiet')
   picture.append(reserved, lines, nobody, hint, relay, tab, more)
   byId('map').append(picture)
   const links = listIn<Placed>(lines, ({ peer }) => peer.peerId, linkOf)
@@ -58,7 +58,9 @@ export function drawMap(): (state: PageState) => void {
 function placeOf(index: number, count: number): number {
   if (count === 1) return TAB.y
   const step = Math.min(76, (PEERS.bottom - PEERS.top) / (count - 1))
-  return TAB.y - ((count - 1) / 2 - index) * step
+  const half = ((count - 1) / 2) * step
+  // level with the tab, while there is room below for what is written beside the last one
+  return Math.min(TAB.y, PEERS.bottom - half) - half + index * step
 }
 
 function linkOf({ peer: { peerId } }: Placed): Drawn<Placed> {

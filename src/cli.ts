@@ -16,6 +16,7 @@ import {
   common,
   dialing,
   examples,
+  monitored,
   ownFirst,
   RELAYED,
   seeking,
@@ -152,7 +153,7 @@ export function table(): Command {
   add('forward', 'make a service beside a peer reachable at a TCP port of this machine', declareForward)
 
   add('listen', 'be a peer to test against: answers ping, identify, echo, messages and files', command =>
-    common(announcing(serving(command)))
+    common(monitored(announcing(serving(command))))
       .description('Listen for peers, print the addresses to dial and show who comes and what they send, until ^C.')
       .addOption(
         new Option('--max-message <size>', 'the largest message that is taken').default(1 << 20, '1MiB').argParser(size)
@@ -213,7 +214,8 @@ export function table(): Command {
           'listen --tcp 4001 --recv inbox --max-file 2GiB --max-total 20GiB',
           "listen --tcp 4001 --protocol /upper/1.0.0 --exec 'tr a-z A-Z'",
           'listen --tcp 4001 --protocol /x/pg --forward 127.0.0.1:5432',
-          'listen --tcp 4001 --serve perf'
+          'listen --tcp 4001 --serve perf',
+          'listen --tcp 4001 --metrics 9464 --health 9464'
         )
       )
       .action(

@@ -28,14 +28,13 @@ import { count, duration, interval, percent, size, words } from './cli/parse.ts'
 import { pubsubCommands } from './cli/pubsub.ts'
 import { relayCommand } from './cli/relay.ts'
 import { declareForward, declarePerf } from './cli/streams.ts'
-import { exitCodeOf } from './stdout.ts'
+import { columns, print } from './stdout.ts'
 import { version } from './version.ts'
 
 /** Runs the command that the arguments name. It ends the process itself, with the exit code of the contract. */
 export async function main(argv: string[]): Promise<void> {
   const program = table()
   if (argv[0] === '__complete') return await (await import('./cli/complete.ts')).complete(program, argv.slice(1))
-  process.stdout.on('error', error => process.exit(exitCodeOf(error)))
   const args = commandFirst(argv, program)
   const named = program.commands.find(command => command.name() === args[0])
   if (named != null) declare(named)
@@ -64,8 +63,16 @@ export function table(): Command {
     // what stands behind `relay check` belongs to check, though relay has options of the same names
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ writeErr: () => {}, outputError: () => {} })
-    .configureHelp({ groupItems: ownFirst })
+    .configureOutput({
+      writeOut: print,
+      getOutHelpWidth: columns,
+      // nothing is coloured, so that no colour has to be taken out
+      getOutHasColors: () => true,
+      writeErr: () => {},
+      outputError: () => {}
+    })
+    // commander looks for colour codes in each word to know how wide it is; ours have none
+    .configureHelp({ groupItems: ownFirst, displayWidth: text => text.length })
   const add = adder(program)
 
   add('dial', 'connect to a peer, and show each phase and what identify says', declareDial)

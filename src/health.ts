@@ -38,10 +38,10 @@ export function createHealth(signal: AbortSignal, { stuckMs, rememberMs }: Healt
   const lost = new Set<string>()
   let held: Held[] = []
   let waiting: Pick<Queue<unknown>, 'size'> = { size: 0 }
-  let ready = false
+  let readyAt = Infinity
   return {
     tell(event) {
-      if (event.type === 'listen.ready') ready = true
+      if (event.type === 'listen.ready') readyAt = performance.now()
       // those of others at a relay of ours have no target
       else if (event.type === 'reservation.close' && event.target != null) lost.add(event.target)
       else if (event.type === 'reservation.open' && event.target != null) lost.delete(event.target)
@@ -55,9 +55,10 @@ export function createHealth(signal: AbortSignal, { stuckMs, rememberMs }: Healt
     },
     problems() {
       if (signal.aborted) return ['it is being stopped']
-      const stoodMs = loop.since(performance.now() - rememberMs)
+      if (readyAt === Infinity) return ['it is not ready yet']
+      // what loading took is over
+      const stoodMs = loop.since(Math.max(readyAt, performance.now() - rememberMs))
       return [
-        ...(ready ? [] : ['it is not ready yet']),
         ...held.filter(one => !one.stands()).map(({ text }) => `it no longer listens on ${safe(text, 512)}`),
         ...[...lost].map(relay => `the reservation on ${safe(relay, 512)} is lost`),
         ...(stoodMs == null

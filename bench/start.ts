@@ -6,7 +6,8 @@ const bin = join(import.meta.dirname, '../bin/p2pctl.js')
 const starts: Record<string, string[]> = {
   'node -e 0': ['-e', '0'],
   'p2pctl --version': [bin, '--version'],
-  'p2pctl help ping': [bin, 'help', 'ping'],
+  'p2pctl --help': [bin, '--help'],
+  'p2pctl ping --help': [bin, 'ping', '--help'],
   'Tab behind p2pctl': [bin, '__complete', '+'],
   'Tab behind p2pctl ping --': [bin, '__complete', 'ping', '+--'],
   'Tab behind p2pctl ping --transport tcp,': [bin, '__complete', 'ping', '--transport', '+tcp,']

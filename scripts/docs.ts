@@ -1,16 +1,18 @@
-// Writes docs/events.md, docs/errors.md and the list of the manual's pages in package.json from the tables in src/; with
+// Writes docs/events.md, docs/errors.md, the table in docs/metrics.md and the list of the manual's pages in package.json from the tables in src/; with
 // --check it only says whether they are current.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Code, codes } from '../src/errors.ts'
 import { envelope, events } from '../src/events.ts'
 import { table } from '../src/cli.ts'
+import { type Metric, metrics, processMetrics } from '../src/metric-table.ts'
 import { manPages } from './man.ts'
 
 const root = join(import.meta.dirname, '..')
 const pages = {
   'docs/events.md': eventsPage(),
   'docs/errors.md': errorsPage(),
+  'docs/metrics.md': await metricsPage(),
   'package.json': await manifest()
 }
 for (const [name, text] of Object.entries(pages)) {
@@ -60,6 +62,22 @@ function noteOf(spec: unknown): string {
     return spec[0] === null ? `${noteOf(spec[1])} or null` : noteOf(spec.length === 1 ? spec[0] : spec.join(', '))
   if (typeof spec === 'object' && spec !== null) return ` (${fieldList(spec)})`
   return typeof spec === 'string' && spec.includes(',') ? ` (${spec})` : spec === 'string[]' ? '[]' : ''
+}
+
+/** The page is written by hand but for what stands between the two marks. */
+async function metricsPage(): Promise<string> {
+  const labelsOf = ({ labels = {} }: Metric): string =>
+    Object.entries(labels)
+      .map(([label, values]) => `\`${label}\`${values.length === 0 ? '' : `: ${values.join(', ')}`}`)
+      .join('; ')
+  const rows = (Object.entries(metrics) as [string, Metric][]).map(
+    ([name, metric]) =>
+      `| \`${name}\` | ${metric.type} | ${metric.help} | ${labelsOf(metric)} | ${metric.events.replace(/[\w.]+/g, '`$&`')} |`
+  )
+  const table = `| name | type | says | labels | fed by |\n|---|---|---|---|---|\n${rows.join('\n')}`
+  const others = `Of the process: ${processMetrics.map(name => `\`${name}\``).join(', ')}.`
+  const page = await readFile(join(root, 'docs/metrics.md'), 'utf8')
+  return page.replace(/(<!-- from src\/metric-table.ts -->\n).*(<!-- end -->)/s, `$1\n${table}\n\n${others}\n\n$2`)
 }
 
 function errorsPage(): string {

@@ -16,6 +16,7 @@ import {
   common,
   dialing,
   examples,
+  monitored,
   ownFirst,
   RELAYED,
   seeking,
@@ -27,14 +28,13 @@ import { count, duration, interval, percent, size, words } from './cli/parse.ts'
 import { pubsubCommands } from './cli/pubsub.ts'
 import { relayCommand } from './cli/relay.ts'
 import { declareForward, declarePerf } from './cli/streams.ts'
-import { exitCodeOf } from './stdout.ts'
+import { columns, print } from './stdout.ts'
 import { version } from './version.ts'
 
 /** Runs the command that the arguments name. It ends the process itself, with the exit code of the contract. */
 export async function main(argv: string[]): Promise<void> {
   const program = table()
   if (argv[0] === '__complete') return await (await import('./cli/complete.ts')).complete(program, argv.slice(1))
-  process.stdout.on('error', error => process.exit(exitCodeOf(error)))
   const args = commandFirst(argv, program)
   const named = program.commands.find(command => command.name() === args[0])
   if (named != null) declare(named)
@@ -63,8 +63,16 @@ export function table(): Command {
     // what stands behind `relay check` belongs to check, though relay has options of the same names
     .enablePositionalOptions()
     .exitOverride()
-    .configureOutput({ writeErr: () => {}, outputError: () => {} })
-    .configureHelp({ groupItems: ownFirst })
+    .configureOutput({
+      writeOut: print,
+      getOutHelpWidth: columns,
+      // nothing is coloured, so that no colour has to be taken out
+      getOutHasColors: () => true,
+      writeErr: () => {},
+      outputError: () => {}
+    })
+    // commander looks for colour codes in each word to know how wide it is; ours have none
+    .configureHelp({ groupItems: ownFirst, displayWidth: text => text.length })
   const add = adder(program)
 
   add('dial', 'connect to a peer, and show each phase and what identify says', declareDial)
@@ -152,7 +160,7 @@ export function table(): Command {
   add('forward', 'make a service beside a peer reachable at a TCP port of this machine', declareForward)
 
   add('listen', 'be a peer to test against: answers ping, identify, echo, messages and files', command =>
-    common(announcing(serving(command)))
+    common(monitored(announcing(serving(command))))
       .description('Listen for peers, print the addresses to dial and show who comes and what they send, until ^C.')
       .addOption(
         new Option('--max-message <size>', 'the largest message that is taken').default(1 << 20, '1MiB').argParser(size)
@@ -213,7 +221,8 @@ export function table(): Command {
           'listen --tcp 4001 --recv inbox --max-file 2GiB --max-total 20GiB',
           "listen --tcp 4001 --protocol /upper/1.0.0 --exec 'tr a-z A-Z'",
           'listen --tcp 4001 --protocol /x/pg --forward 127.0.0.1:5432',
-          'listen --tcp 4001 --serve perf'
+          'listen --tcp 4001 --serve perf',
+          'listen --tcp 4001 --metrics 9464 --health 9464'
         )
       )
       .action(

@@ -269,5 +269,7 @@ export const ready = {
   'psk_fingerprint?': 'string',
   'url?': 'string',
   'urls?': 'string[]',
-  'relay?': 'string'
+  'relay?': 'string',
+  'metrics_url?': 'string',
+  'health_url?': 'string'
 } as const

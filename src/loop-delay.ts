@@ -17,25 +17,25 @@ export interface LoopWatch extends Disposable {
  * A timer that looks how late it is called. Not perf_hooks.monitorEventLoopDelay(): its histogram does not say when a
  * delay was, and so not which sample it spoilt.
  */
-export function watchLoop(): LoopWatch {
+export function watchLoop({ periodMs = PERIOD_MS, notedMs = NOTED_MS } = {}): LoopWatch {
   const delays: { at: number; ms: number }[] = []
   let last = performance.now()
   const look = (): void => {
     const now = performance.now()
-    const ms = now - last - PERIOD_MS
+    const ms = now - last - periodMs
     last = now
-    if (ms < NOTED_MS) return
+    if (ms < notedMs) return
     delays.push({ at: now, ms })
     if (delays.length > KEPT) delays.shift()
   }
-  const timer = setInterval(look, PERIOD_MS)
+  const timer = setInterval(look, periodMs)
   timer.unref()
   return {
     since(at) {
       // what was read first after a stall comes before the timer that would have told of it
-      const now = performance.now() - last - PERIOD_MS
+      const now = performance.now() - last - periodMs
       const longest = Math.max(now, ...delays.filter(delay => delay.at >= at).map(({ ms }) => ms))
-      return longest < NOTED_MS ? null : longest
+      return longest < notedMs ? null : longest
     },
     [Symbol.dispose]: () => clearInterval(timer)
   }

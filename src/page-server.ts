@@ -2,14 +2,14 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, isIP } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { isIP } from 'node:net'
 import { extname } from 'node:path'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import { Failure } from './errors.ts'
 import { wordsFor } from './files.ts'
+import { type HttpServer, openHttpServer, send, sendRefusal } from './http-server.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /** What the page is told as config.json. */
 export interface PageConfig {
@@ -29,10 +29,6 @@ export interface PageServerOptions {
   port: number
   /** For who reached this machine at that address. */
   configFor(localAddress: string): PageConfig
-}
-
-export interface PageServer extends AsyncDisposable {
-  port: number
 }
 
 interface Page {
@@ -78,60 +74,19 @@ const HEADERS = {
 /** Elsewhere than on loopback, without TLS, browsers ignore it and complain (Chromium 153). */
 const ON_LOOPBACK = { 'Cross-Origin-Opener-Policy': 'same-origin' }
 
-/** What a client may take, so that slow ones and many of them end by themselves. */
-const HEADERS_MS = 5000
-const REQUEST_MS = 10_000
-const IDLE_MS = 15_000
-const CHECK_MS = 1000
-const MAX_CONNECTIONS = 256
-const MAX_HEADER_BYTES = 8192
-
 /** Beside the bundle; from the sources, what was last built. */
 const places = [new URL('./web/', import.meta.url), new URL('../dist/web/', import.meta.url)]
 
 /** Throws Failure: address_in_use, address_not_available, file_unreadable. */
-export async function openPageServer(options: PageServerOptions): Promise<PageServer> {
+export async function openPageServer(options: PageServerOptions): Promise<HttpServer> {
   const pages = await readPages()
-  const server = createServer(
-    {
-      headersTimeout: HEADERS_MS,
-      requestTimeout: REQUEST_MS,
-      keepAliveTimeout: HEADERS_MS,
-      connectionsCheckingInterval: CHECK_MS,
-      maxHeaderSize: MAX_HEADER_BYTES
-    },
-    (request, response) => {
-      answer(request, response, pages, options).catch(() => response.destroy())
-    }
-  )
-  server.maxConnections = MAX_CONNECTIONS
-  // a client that asks and then reads nothing, too
-  server.setTimeout(IDLE_MS)
-  await listen(server, options)
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      const closed = new Promise(resolve => server.close(resolve))
-      // browsers keep theirs open for the next request
-      server.closeAllConnections()
-      await closed
-    }
-  }
-}
-
-/** The addresses of the page, as `http://127.0.0.1:4100/`: the one to open on this machine comes first. */
-export function urlsAt(host: string, port: number): string[] {
-  return hostsOf(host).map(ip => `http://${isIP(ip) === 6 ? `[${ip}]` : ip}:${port}/`)
-}
-
-function hostsOf(host: string): string[] {
-  if (host !== '0.0.0.0' && host !== '::') return [host]
-  const own = Object.values(networkInterfaces()).flatMap(list => list ?? [])
-  const served = own.filter(({ family, scopeid }) => !scopeid && (host === '::' || family === 'IPv4'))
-  // a page is trusted with more at an address of loopback
-  return [...served.filter(({ internal }) => internal), ...served.filter(({ internal }) => !internal)].map(
-    ({ address }) => address
-  )
+  return await openHttpServer({
+    host: options.host,
+    port: options.port,
+    thing: 'the page',
+    hints: { taken: 'choose another --port, or none for any', privileged: 'choose a higher --port' },
+    answer: (request, response) => answer(request, response, pages, options)
+  })
 }
 
 async function readPages(): Promise<Map<string, Page>> {
@@ -179,17 +134,8 @@ async function answer(
 ): Promise<void> {
   const localAddress = plainIp(request.socket.localAddress ?? '')
   for (const [name, value] of Object.entries(headersAt(localAddress))) response.setHeader(name, value)
-  const refuse = (status: number, text: string, headers: Record<string, string> = {}): void => {
-    const body = Buffer.from(`${text}\n`)
-    // what a refused request still sends is not read
-    send(
-      request,
-      response,
-      status,
-      { ...headers, 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' },
-      body
-    )
-  }
+  const refuse = (status: number, text: string, headers?: Record<string, string>): void =>
+    sendRefusal(request, response, status, text, headers)
   if (!isOurs(request.headers.host, localAddress)) {
     return refuse(421, 'this is not the address of this page: open it by the one that p2pctl browser prints')
   }
@@ -218,17 +164,6 @@ async function answer(
     return
   }
   send(request, response, 200, headers, await page.body(coding))
-}
-
-function send(
-  { method }: IncomingMessage,
-  response: ServerResponse,
-  status: number,
-  headers: Record<string, string>,
-  body: Buffer
-): void {
-  response.writeHead(status, { ...headers, 'Content-Length': body.length })
-  response.end(method === 'HEAD' ? undefined : body)
 }
 
 function headersAt(localAddress: string): Record<string, string> {
@@ -264,25 +199,4 @@ function bestCoding(accepts = ''): Coding {
 function has(ifNoneMatch: string | undefined, etag: string): boolean {
   const known = (ifNoneMatch ?? '').split(',').map(one => one.trim().replace(/^W\//, ''))
   return known.includes(etag) || known.includes('*')
-}
-
-function listen(server: Server, { host, port }: PageServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.on('error', cause => reject(listenFailure(host, port, cause)))
-    server.listen({ host, port }, () => resolve())
-  })
-}
-
-function listenFailure(host: string, port: number, cause: NodeJS.ErrnoException): Failure {
-  const at = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
-  const options = { phase: 'listen', cause } as const
-  if (cause.code === 'EADDRINUSE') {
-    return new Failure('address_in_use', `cannot serve the page at ${at}: the address is in use`, {
-      ...options,
-      hint: 'another process listens there: choose another --port, or none for any'
-    })
-  }
-  const says = cause.code === 'EACCES' ? wordsFor(cause) : 'this machine has no such address'
-  const hint = cause.code === 'EACCES' ? 'ports below 1024 need privileges: choose a higher --port' : undefined
-  return new Failure('address_not_available', `cannot serve the page at ${at}: ${says}`, { ...options, hint })
 }

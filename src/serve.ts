@@ -5,6 +5,7 @@ import { Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
 import { wordsFor } from './files.ts'
 import { orAbort, type Queue } from './flow.ts'
+import type { Monitor } from './monitor.ts'
 import { listenOn, type Node } from './node.ts'
 import { safe } from './safe.ts'
 import { unixAddr } from './transports/unix.ts'
@@ -41,6 +42,8 @@ export interface ServeHooks {
   prepared?: Promise<unknown>
   /** What else `listen.ready` says. */
   ready?: Pick<Event<'listen.ready'>, 'url' | 'urls' | 'relay'>
+  /** Watches the node from here on. */
+  monitor?: Monitor
 }
 
 const READY = Promise.resolve()
@@ -110,13 +113,14 @@ export async function* serve(
   queue: Queue<Said>,
   options: ServeOptions,
   signal: AbortSignal,
-  { onIdentify = () => {}, prepared = READY, ready: more }: ServeHooks = {}
+  { onIdentify = () => {}, prepared = READY, ready: more, monitor }: ServeHooks = {}
 ): AsyncGenerator<Said, number> {
   const end = new AbortController()
   const until = AbortSignal.any([signal, end.signal])
   const timer = options.for == null ? undefined : setTimeout(() => end.abort(), options.for)
   let opened = 0
   let closed = 0
+  monitor?.holds(node, queue)
   watch(node, queue, until, onIdentify, direction => {
     if (direction === 'open') opened++
     else if (++closed === options.exitAfter) end.abort()
@@ -131,7 +135,8 @@ export async function* serve(
         peer_id: peerId,
         addrs: ownAddrs(node),
         ...(fingerprint != null && { psk_fingerprint: fingerprint }),
-        ...more
+        ...more,
+        ...monitor?.urls
       }
       if (options.readyFile != null) await writeReadyFile(options.readyFile, ready)
       yield ready

@@ -33,6 +33,14 @@ test('listen: the addresses, and the line for the other machine on stderr', () =
   assert.deepEqual(err, [`on another machine:  p2pctl ping ${LAN}`, 'ready in TIME, press ^C to stop'])
 })
 
+test('listen and relay: where --metrics and --health are, with -q too', () => {
+  const at = { metrics_url: 'http://127.0.0.1:9464/metrics', health_url: 'http://127.0.0.1:9464/healthz' }
+  const told = [start, { ...(ready([LAN]) as Event<'listen.ready'>), ...at }]
+  const lines = [`  ${LAN}`, 'metrics at http://127.0.0.1:9464/metrics', 'health at  http://127.0.0.1:9464/healthz']
+  assert.deepEqual(draw(listen, told, { quiet: true }).out, [`listening as ${PEER}`, ...lines])
+  assert.deepEqual(draw(relay, told).out, [`relaying as ${PEER}`, ...lines])
+})
+
 test('listen in a private network: the fingerprint of its key', () => {
   const { out } = draw(listen, [start, { ...(ready([LAN]) as Event<'listen.ready'>), psk_fingerprint: '45fc986b' }])
   assert.deepEqual(out, [`listening as ${PEER}   private network 45fc986b`, `  ${LAN}`])

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { runs } from './calls.ts'
-import { common, examples, OWN, stunOption } from './options.ts'
+import { common, examples, monitored, OWN, stunOption } from './options.ts'
 import { count, duration, port, size } from './parse.ts'
 
 /** The row of `browser` in the command table. */
@@ -52,7 +52,7 @@ export function declareBrowser(command: Command): Command {
     )
     // so that a key which is set for every command is refused with a reason, and not left out in silence
     .addOption(new Option('--psk <file>').hideHelp())
-  return common(command)
+  return common(monitored(command))
     .addHelpText(
       'after',
       examples(

@@ -1,6 +1,6 @@
-import { writeSync } from 'node:fs'
 import type { Argument, Command, Option } from 'commander'
 import { commandFirst } from './calls.ts'
+import { print } from '../stdout.ts'
 import { declare } from './lazy.ts'
 import type { Words } from './parse.ts'
 
@@ -24,8 +24,7 @@ interface Answer {
 export async function complete(program: Command, words: string[]): Promise<void> {
   const { kind, lead, words: offered } = await answer(program, words.slice(0, -1), words.at(-1)?.slice(1) ?? '')
   const lines = offered.map(([value, says]) => `${lead}${value}\t${says}\n`)
-  // process.stdout costs more than the rest of the answer
-  writeSync(1, `${kind} ${lead}\n${lines.join('')}`)
+  print(`${kind} ${lead}\n${lines.join('')}`)
 }
 
 async function answer(program: Command, before: string[], word: string): Promise<Answer> {

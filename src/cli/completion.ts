@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { print } from '../stdout.ts'
 
 /** The scripts that ask `p2pctl __complete`, by shell. */
 const scripts = {
@@ -18,7 +19,7 @@ export function declareCompletion(command: Command): void {
     .addHelpText('after', INSTALL)
     .action(async (shell: keyof typeof scripts) => {
       const { default: script } = await scripts[shell]()
-      process.stdout.write(script)
+      print(script)
     })
 }
 

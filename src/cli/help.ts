@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type Code, codes } from '../errors.ts'
+import { print } from '../stdout.ts'
 import { declare } from './lazy.ts'
 import { type Block, termOf, topics } from './topics.ts'
 
@@ -18,7 +19,7 @@ export function printHelp(program: Command, words: string[]): void {
   const topic = topics[name]
   if (topic != null || isCode(name)) {
     const blocks = topic?.blocks(program) ?? [{ terms: [termOf(name as Code)], width: 0 }]
-    process.stdout.write(plain(blocks))
+    print(plain(blocks))
     return
   }
   const command = program.commands.map(declare).find(one => one.name() === name)

@@ -165,6 +165,15 @@ export function listening(command: Command): Command {
     .option('--ready-file <file>', 'write the peer ID and the addresses here once every address listens')
 }
 
+/** What every command takes that serves until it is stopped, for those who keep it running. */
+export function monitored(command: Command): Command {
+  return command
+    .optionsGroup('Watching it:')
+    .option('--metrics <addr>', 'its metrics for Prometheus at this [host:]port, of 127.0.0.1 if only a port is given')
+    .option('--health <addr>', 'likewise /healthz, which is 200 or 503 and says why; may be the same address')
+    .optionsGroup(OWN)
+}
+
 /** Lines that work when pasted. */
 export function examples(...lines: string[]): string {
   return `\nExamples:\n${lines.map(line => `  $ ${line.includes('p2pctl') ? '' : 'p2pctl '}${line}`).join('\n')}\n`

@@ -1,13 +1,13 @@
 import { type Command, Option } from 'commander'
 import { runs } from './calls.ts'
-import { announcing, common, dialing, examples, serving } from './options.ts'
+import { announcing, common, dialing, examples, monitored, serving } from './options.ts'
 import { count, duration, size } from './parse.ts'
 
 const FORWARDS = 'forward these topics, and announce itself on those of peer discovery'
 
 /** `relay`, which serves, and what it can do with the relay of somebody else. */
 export function relayCommand(relay: Command): void {
-  common(announcing(serving(relay.enablePositionalOptions()), FORWARDS))
+  common(monitored(announcing(serving(relay.enablePositionalOptions()), FORWARDS)))
     .description('Let peers that nobody can dial be reached through this one (circuit relay v2), until ^C.')
     .option('--max-reservations <n>', 'peers that may be reachable at once', count, 128)
     .option('--max-reservations-per-ip <n>', 'of them, from one IPv4 address or IPv6 /56', count, 8)

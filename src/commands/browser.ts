@@ -6,9 +6,11 @@ import { connect } from '../connect.ts'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
+import { urlsAt } from '../http-server.ts'
+import { type Monitor, type MonitorOptions, openMonitor } from '../monitor.ts'
 import { type Node, openNode } from '../node.ts'
 import { openUrl } from '../open-url.ts'
-import { openPageServer, type PageConfig, urlsAt } from '../page-server.ts'
+import { openPageServer, type PageConfig } from '../page-server.ts'
 import { HOP_PROTOCOL } from '../protocols/circuit.ts'
 import { prepareRelay, type RelayRules } from '../relaying.ts'
 import { safe } from '../safe.ts'
@@ -18,7 +20,10 @@ import type { Target } from '../targets.ts'
 import { checkTopic } from '../topic.ts'
 import { ownAddrs } from '../watch.ts'
 
-export interface Options extends RelayRules, Pick<ServeOptions, 'identity' | 'readyFile' | 'for' | 'exitAfter'> {
+export interface Options
+  extends RelayRules,
+    MonitorOptions,
+    Pick<ServeOptions, 'identity' | 'readyFile' | 'for' | 'exitAfter'> {
   /** Of the page; 0 and none let the system choose. */
   port?: number
   /** An IP address of this machine, for the page and the relay. */
@@ -43,12 +48,27 @@ export interface Options extends RelayRules, Pick<ServeOptions, 'identity' | 're
 export default async function* browser(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   const host = hostOf(options)
   const fragment = fragmentOf(options)
-  if (options.relay != null) yield* besideRelay(host, fragment, relayOf(options.relay), options, signal)
-  else yield* withRelay(host, fragment, options, signal)
+  const relay = options.relay == null ? null : relayOf(options.relay)
+  await using monitor = await openMonitor(options, signal)
+  const serving = { host, fragment, monitor }
+  yield* monitor.over(
+    relay == null ? withRelay(serving, options, signal) : besideRelay(serving, relay, options, signal)
+  )
+}
+
+interface Serving {
+  host: string
+  /** What the links to the page end with. */
+  fragment: string
+  monitor: Monitor
 }
 
 /** With a relay in this process, which has the page's lifetime. */
-async function* withRelay(host: string, fragment: string, options: Options, signal: AbortSignal): AsyncGenerator<Said> {
+async function* withRelay(
+  { host, fragment, monitor }: Serving,
+  options: Options,
+  signal: AbortSignal
+): AsyncGenerator<Said> {
   const { discovery, topics } = topicsFor(options)
   const ws = (ip: string): string => `/${isIP(ip) === 6 ? 'ip6' : 'ip4'}/${ip}/tcp/${options.ws ?? 0}/ws`
   const relaying = await prepareRelay({
@@ -66,14 +86,13 @@ async function* withRelay(host: string, fragment: string, options: Options, sign
   const at = placesOf(host, server.port, fragment)
   if (options.open === true) void openUrl(at.url).then(relaying.push)
   const ready = { ...at, relay: addrAt(node, new URL(at.url).hostname) }
-  const connections = yield* relaying.serve(node, signal, { ready })
+  const connections = yield* relaying.serve(node, signal, { ready, monitor })
   yield { type: 'run.summary', ok: true, connections }
 }
 
 /** The page alone: its relay is somebody else's, and is looked at once. */
 async function* besideRelay(
-  host: string,
-  fragment: string,
+  { host, fragment, monitor }: Serving,
   relay: Target,
   options: Options,
   signal: AbortSignal
@@ -92,7 +111,7 @@ async function* besideRelay(
   const at = placesOf(host, server.port, fragment)
   if (options.open === true) void openUrl(at.url).then(queue.push)
   await listenOnAll(node, [], options)
-  const connections = yield* serve(node, queue, options, signal, { ready: { ...at, relay: config.relay } })
+  const connections = yield* serve(node, queue, options, signal, { ready: { ...at, relay: config.relay }, monitor })
   yield* endNode(node, queue)
   yield { type: 'run.summary', ok: true, connections }
 }

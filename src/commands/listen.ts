@@ -5,6 +5,7 @@ import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
 import { type InboxOptions, openInbox } from '../inbox.ts'
 import { type MeetOptions, openAnswerer, prepareMeeting, whileMeeting } from '../meet.ts'
+import { type Monitor, type MonitorOptions, openMonitor } from '../monitor.ts'
 import { type Node, openNode } from '../node.ts'
 import { contentOf } from '../payload.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
@@ -13,7 +14,7 @@ import { endNode, listenAddrs, listenOnAll, MAX_WAITING, namesAddrs, type ServeO
 import { readTargets } from '../targets.ts'
 import { listenOverWebrtc } from '../webrtc.ts'
 
-export interface Options extends ServeOptions, AnswerOptions, MeetOptions {
+export interface Options extends ServeOptions, AnswerOptions, MeetOptions, MonitorOptions {
   /** Relays to be reachable through. */
   circuit?: string[]
   /** And be dialable over WebRTC through them. */
@@ -45,6 +46,11 @@ const TIMEOUT_MS = 10_000
 
 export default async function* listen(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   check(options)
+  await using monitor = await openMonitor(options, signal)
+  yield* monitor.over(listening(options, monitor, signal))
+}
+
+async function* listening(options: Options, monitor: Monitor, signal: AbortSignal): AsyncGenerator<Said> {
   // with a relay alone this is a peer that nobody can dial, as one behind a NAT
   const hidden = options.circuit != null && !namesAddrs(options)
   // to be punched it needs a port that the caller can dial
@@ -101,7 +107,7 @@ export default async function* listen(options: Options, signal: AbortSignal): As
       ? (await import('../punch-listener.ts')).puncherFor(node, options, event => void queue.push(event), end)
       : undefined
   await using _ = await openAnswerer(node, meeting)
-  const serving = whileMeeting(node, meeting, serve(node, queue, options, end, { onIdentify }))
+  const serving = whileMeeting(node, meeting, serve(node, queue, options, end, { onIdentify, monitor }))
   const connections = yield* whileKept(node, held, dialing, serving)
   over.abort()
   yield* endNode(node, queue)

@@ -2,7 +2,7 @@ import { safe } from '../safe.ts'
 import { bytes, roundDuration, shortId } from './format.ts'
 import { relayNotes } from './relay.ts'
 import { type Screen, viewOf } from './screen.ts'
-import { serveView } from './serve.ts'
+import { serveView, watchedAt } from './serve.ts'
 import { topicNotes } from './topics.ts'
 import { pingLine } from './words.ts'
 
@@ -23,7 +23,7 @@ export default viewOf(screen => {
     ...serveView(screen, 'relaying'),
     ...topicNotes(out, { ...screen, quiet: !verbose }),
     ...relayed,
-    'listen.ready': ({ peer_id, addrs, url = '', urls = [], relay: given = '' }) => {
+    'listen.ready': ({ peer_id, addrs, url = '', urls = [], relay: given = '', metrics_url, health_url }) => {
       page = url
       relay = given
       out.line(`the page is at ${chalk.bold(safe(url, WHOLE))}`)
@@ -31,6 +31,7 @@ export default viewOf(screen => {
       if (addrs.length === 0) out.line(`its relay is ${safe(given)}`)
       else out.line(`relaying as ${chalk.bold(shortId(peer_id, live))}   ${limits(options)}`)
       for (const addr of addrs) out.line(`  ${safe(addr)}`)
+      watchedAt(out, metrics_url, health_url)
       if (urls.some(one => !isLoopback(one))) note(chalk.yellow(exposure(addrs.length > 0, options)))
       // a relay of somebody else may not pass on the announcements
       const meet = addrs.length > 0 && options.discovery !== false ? ', and they find each other' : ''

@@ -1,7 +1,7 @@
 import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
 import { bytes, clock, duration, shortId } from './format.ts'
-import type { Handlers, Screen } from './screen.ts'
+import type { Handlers, Pen, Screen } from './screen.ts'
 import { bestAddr, contentWords, fileWords, isLoopback, madeOf, pingLine } from './words.ts'
 
 /** What every command that listens shows: its addresses, then who comes and goes. */
@@ -26,9 +26,10 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
     arriving.delete(peerId)
   }
   return {
-    'listen.ready': ({ peer_id, addrs, psk_fingerprint: key }) => {
+    'listen.ready': ({ peer_id, addrs, psk_fingerprint: key, metrics_url, health_url }) => {
       out.line(`${verb} as ${chalk.bold(shortId(peer_id, live))}${key == null ? '' : `   private network ${key}`}`)
       for (const addr of addrs) out.line(`  ${safe(addr)}`)
+      watchedAt(out, metrics_url, health_url)
       if (quiet) return
       const best = bestAddr(addrs)
       const where = best == null || isLoopback(best) ? 'in another terminal' : 'on another machine'
@@ -81,6 +82,12 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       note(at, `${chalk.cyan('autonat')} for ${shortId(peer_id, live)}: ${what}${paid}`)
     }
   }
+}
+
+/** Where --metrics and --health are. */
+export function watchedAt(out: Pen, metrics?: string, health?: string): void {
+  if (metrics != null) out.line(`metrics at ${safe(metrics)}`)
+  if (health != null) out.line(`health at  ${safe(health)}`)
 }
 
 type Dial = Event<'autonat.dial'>

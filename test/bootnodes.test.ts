@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { certificates } from './helpers/certificates.ts'
 import { type Result, root, run } from './helpers/cli.ts'
-import { startDns } from './helpers/dns-server.ts'
+import { startDns, type Zone } from './helpers/dns-server.ts'
 import { plainNode } from './helpers/plain-node.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'p2pctl-bootnodes-'))
@@ -25,13 +25,13 @@ const parity = '127.77.0.10'
 const second = '127.77.0.11'
 const dwellir = '127.77.0.12'
 const stakeworld = '127.77.0.13'
-const zones = {
+const zones: Record<string, Zone> = {
   'polkadot-bootnode-0.polkadot.io': { A: [parity] },
   'polkadot-bootnode-1.polkadot.io': { A: [second] },
   'polkadot-boot.dwellir.com': { A: [dwellir] },
   'dot-bootnode.stakeworld.io': { A: [stakeworld] },
   'polkadot-0.boot.onfinality.io': 'servfail'
-} as const
+}
 
 async function serve(server: Server, host: string, port: number): Promise<AsyncDisposable> {
   const sockets = new Set<Socket>()

@@ -230,6 +230,9 @@ export function listenFailure(addr: string, cause: unknown): Failure {
   if (/EADDRNOTAVAIL|EAFNOSUPPORT|EINVAL|assign requested address|family not supported/.test(text)) {
     return new Failure('address_not_available', `cannot listen on ${addr}: this machine has no such address`, options)
   }
+  if (/ENOTFOUND|EAI_AGAIN/.test(text)) {
+    return new Failure('address_not_available', `cannot listen on ${addr}: the name does not resolve`, options)
+  }
   if (/EACCES|Permission denied/.test(text)) {
     return new Failure('address_not_available', `cannot listen on ${addr}: permission denied`, {
       ...options,

@@ -262,6 +262,8 @@ describe('forward', patient, () => {
     for (const [local, code] of [
       [taken.place, 'address_in_use'],
       ['203.0.113.7:0', 'address_not_available'],
+      // too long for a name: nobody is asked for it
+      [`${'x'.repeat(64)}.example:0`, 'address_not_available'],
       [join(folder, 'none/x.sock'), 'address_not_available']
     ] as const) {
       const said = await collect(forward, { target: '/ip4/127.0.0.1/tcp/1', local, protocol: PROTOCOL, timeout: 1000 })

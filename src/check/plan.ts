@@ -45,7 +45,8 @@ export function readCheckFile(file: string, text: string, variables: Variables, 
   const given = defaults == null ? {} : readDefaults(reading, defaults.value)
   const list = top.find(({ key }) => key === 'checks')?.value
   if (list == null) throw wrongAt(file, tree.place, 'there are no checks in it', 'write a list under checks:')
-  if (list.kind !== 'list' || list.items.length === 0) throw wrongAt(file, list.place, 'checks: it is a list of checks')
+  if (list.kind !== 'list') throw wrongAt(file, list.place, 'checks: it is a list of checks')
+  if (list.items.length === 0) throw wrongAt(file, list.place, 'checks: the list is empty')
   const checks = list.items.flatMap(item => readCheck(reading, item, given, options))
   variables.checkUsed()
   return { file, checks: named(file, checks) }

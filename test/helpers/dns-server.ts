@@ -18,8 +18,14 @@ export interface DnsServer extends AsyncDisposable {
 
 const rcodes = { nxdomain: 3, servfail: 2, refused: 5 }
 
-/** A DNS server on 127.0.0.1 that answers from a table; a name that is not in it does not exist. */
-export async function startDns(zones: Record<string, Zone> | ((name: string) => Zone)): Promise<DnsServer> {
+/**
+ * A DNS server on a free port of 127.0.0.1, or at the address that is given, that answers from a table; a name that is
+ * not in it does not exist.
+ */
+export async function startDns(
+  zones: Record<string, Zone> | ((name: string) => Zone),
+  at = { address: '127.0.0.1', port: 0 }
+): Promise<DnsServer> {
   const socket = createSocket('udp4')
   const questions: string[] = []
   socket.on('message', (bytes, from) => {
@@ -42,10 +48,10 @@ export async function startDns(zones: Record<string, Zone> | ((name: string) => 
     const flags = RECURSION_AVAILABLE | (failed ? rcodes[found] : 0)
     socket.send(encode({ type: 'response', id, flags, questions: [question], answers }), from.port, from.address)
   })
-  socket.bind(0, '127.0.0.1')
+  socket.bind(at.port, at.address)
   await once(socket, 'listening')
   return {
-    address: `127.0.0.1:${socket.address().port}`,
+    address: `${at.address}:${socket.address().port}`,
     questions,
     asked: () => once(socket, 'question'),
     [Symbol.asyncDispose]: async () => {

@@ -113,7 +113,7 @@ suite('what is offered', { concurrency: 2 }, () => {
       says: { 'tls,noise': '' }
     })
     assert.deepEqual((await at('ping', '--muxer=yamux,')).words, ['--muxer=yamux,mplex'])
-    assert.deepEqual((await at('listen', '--serve', '')).words, ['autonat'])
+    assert.deepEqual((await at('listen', '--serve', '')).words, ['autonat', 'perf'])
   })
 
   test('files and folders where there are some, addresses where one is wanted', async () => {

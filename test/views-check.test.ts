@@ -4,7 +4,7 @@ import type { Event } from '../src/events.ts'
 import check from '../src/views/check.ts'
 import emit from '../src/views/emit-check.ts'
 import { caseWith } from './helpers/check-report.ts'
-import { HOSTILE, PEER, start, summary } from './helpers/sample-events.ts'
+import { ADDR, HOSTILE, PEER, start, summary } from './helpers/sample-events.ts'
 import { draw } from './helpers/screen.ts'
 
 const plan: Event<'check.plan'> = { type: 'check.plan', file: 'f.yaml', checks: 2, cases: 3, left_out: 0 }
@@ -35,6 +35,16 @@ test('check: a line for each expectation, what was found of those that do not ho
     '2 checks, 4 expectations: 2 held, 1 did not, 1 skipped, in 1.23 s'
   ])
   assert.deepEqual(err, [])
+})
+
+test('check: the spinner goes on until the last one is done', () => {
+  const done = (check: string): Event<'check.result'> => ({
+    ...{ type: 'check.result', target: ADDR, check, kind: 'dial', status: 'passed', cases: 1, failed: 0 },
+    ...{ attempts: 1, duration_ms: 1, error: null, seen: [] }
+  })
+  const [begun, planned, held, , other] = events as [Event, Event, Event, Event, Event]
+  const course = [begun, planned, held, done('a peer'), other, done('another'), events.at(-1)!]
+  assert.deepEqual(draw(check, course).spinner, ['looking at 2 peers', '1 of 2 checks done', null])
 })
 
 test('check -q: only what does not hold', () => {

@@ -21,6 +21,8 @@ export default viewOf(({ out: stdout, err, quiet, verbose, options, status }) =>
   }
   const shown = (text: string): string => shortIds(safe(text, verbose ? 2048 : MAX_CHARS), live)
   let left = 0
+  let done = 0
+  let all = 0
   const say = (check: Event<'check.case'>): void => {
     const { field, expected, actual, message, status: became } = check
     const head = `${marks[became]}  ${shown(check.check)}  ${field}`
@@ -35,6 +37,7 @@ export default viewOf(({ out: stdout, err, quiet, verbose, options, status }) =>
   return {
     'check.plan': ({ checks, left_out }) => {
       left = left_out
+      all = checks
       status(`looking at ${plural(checks, 'peer')}`)
     },
     'check.retry': ({ check, attempt, error, failed }) => {
@@ -42,6 +45,10 @@ export default viewOf(({ out: stdout, err, quiet, verbose, options, status }) =>
     },
     'check.case': event => {
       if (!quiet || event.status === 'failed') say(event)
+    },
+    // each line takes the spinner away, and what is left may try again for a long time
+    'check.result': () => {
+      if (++done < all) status(`${done} of ${plural(all, 'check')} done`)
     },
     'check.report': ({ path, format, text }) => {
       if (text != null) for (const line of text.trimEnd().split('\n')) if (line !== '') stdout.line(line)

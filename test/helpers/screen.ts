@@ -16,6 +16,8 @@ export interface Drawn {
   err: string[]
   /** Both, in the order in which they were drawn. */
   lines: string[]
+  /** What the spinner says, one text after another; null takes it away. */
+  spinner: (string | null)[]
 }
 
 /** 05:33:07, in whatever zone the tests run. */
@@ -33,14 +35,14 @@ function penTo(lists: string[][], { live = false, columns = 80 }: Look): Pen {
 
 /** What a view draws of some events, without colour. */
 export function draw(view: View, events: Event[], look: Look = {}): Drawn {
-  const drawn: Drawn = { out: [], err: [], lines: [] }
+  const drawn: Drawn = { out: [], err: [], lines: [], spinner: [] }
   const screen: Screen = {
     out: penTo([drawn.out, drawn.lines], look),
     err: penTo([drawn.err, drawn.lines], look),
     quiet: look.quiet === true,
     verbose: look.verbose === true,
     ...(look.options != null && { options: look.options }),
-    status: () => {}
+    status: text => void drawn.spinner.push(text)
   }
   const show = view(screen)
   for (const event of events) show(event, AT)

@@ -20,7 +20,7 @@ const dist = join(root, 'dist')
 const builtins: Plugin = {
   name: 'builtins',
   setup(setup) {
-    setup.onResolve({ filter: /^(node:)?[a-z_/]+$/ }, ({ path, importer }) => {
+    setup.onResolve({ filter: /^(node:)?[a-z0-9_/]+$/ }, ({ path, importer }) => {
       if (!isBuiltin(path)) return undefined
       const late = path.endsWith('child_process') && importer.includes('/commander/')
       return { path: `node:${path.replace(/^node:/, '')}`, namespace: late ? 'late' : 'builtin' }

@@ -20,6 +20,7 @@ const commands = [
   'dial',
   'ping',
   'check',
+  'exporter',
   'send',
   'perf',
   'forward',

@@ -77,12 +77,12 @@ export async function runProbe(
   }
 }
 
-/** A ping has to connect and then to wait for its replies. */
+/** A ping has to connect and then to wait for its replies. In whole ms, as AbortSignal.timeout() takes them. */
 function attemptMs({ prober, settings }: Module, budgetMs: number): number {
   const { count = COUNT, interval = INTERVAL_MS, timeout = ATTEMPT_MS } = settings
   const pacing = prober === 'ping' ? (Number(count) - 1) * Number(interval) : 0
   const room = Math.max(MARGIN_MS, budgetMs - pacing - MARGIN_MS)
-  return Math.min(Number(timeout), prober === 'ping' ? room / 2 : room)
+  return Math.floor(Math.min(Number(timeout), prober === 'ping' ? room / 2 : room))
 }
 
 function codeOf(error: unknown): Code | null {

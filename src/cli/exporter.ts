@@ -47,10 +47,8 @@ your editor:
     - 12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5
   modules:
     ping_10: { prober: ping, count: 10 }
+
+Then: curl 'http://127.0.0.1:9797/probe?module=ping_10&target=MULTIADDR'
 `
 
-const EXAMPLES = [
-  'exporter --modules modules.yaml',
-  'exporter --modules modules.yaml --listen 127.0.0.1:9100 -v',
-  "curl -s 'http://127.0.0.1:9797/probe?module=ping&target=/dnsaddr/bootstrap.libp2p.io/p2p/12D3KooW...' # p2pctl exporter answers"
-]
+const EXAMPLES = ['exporter --modules modules.yaml', 'exporter --modules modules.yaml --listen 127.0.0.1:9100 -v']

@@ -81,7 +81,8 @@ export async function runProbe(
 function attemptMs({ prober, settings }: Module, budgetMs: number): number {
   const { count = COUNT, interval = INTERVAL_MS, timeout = ATTEMPT_MS } = settings
   const pacing = prober === 'ping' ? (Number(count) - 1) * Number(interval) : 0
-  const room = Math.max(MARGIN_MS, budgetMs - pacing - MARGIN_MS)
+  // pings that are too many for it are cut off; the connection is not
+  const room = Math.max(budgetMs / 2, budgetMs - pacing - MARGIN_MS)
   return Math.floor(Math.min(Number(timeout), prober === 'ping' ? room / 2 : room))
 }
 

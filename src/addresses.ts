@@ -12,8 +12,20 @@ interface Addresses {
   resolveMs: number | null
 }
 
-/** The addresses that a target stands for: of its names, or, for a bare peer ID, what the named sources know. */
+/**
+ * The addresses that a target stands for, as far as they may be dialed: of its names, or, for a bare peer ID, what the
+ * named sources know.
+ */
 export async function* lookUp(
+  target: Pick<Target, 'text' | 'addr'>,
+  options: DialOptions,
+  signal: AbortSignal
+): AsyncGenerator<Event<'dial.resolve' | 'source.end'>, Addresses> {
+  const found = yield* lookUpAll(target, options, signal)
+  return options.admit == null ? found : { ...found, addrs: await options.admit(found.addrs, signal) }
+}
+
+async function* lookUpAll(
   target: Pick<Target, 'text' | 'addr'>,
   options: DialOptions,
   signal: AbortSignal

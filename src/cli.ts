@@ -7,6 +7,7 @@ import { declareCompletion } from './cli/completion.ts'
 import { dhtCommands } from './cli/dht.ts'
 import { declareDial } from './cli/dial.ts'
 import { declareDoctor } from './cli/doctor.ts'
+import { declareExporter } from './cli/exporter.ts'
 import { keyCommands } from './cli/key.ts'
 import { adder, declare } from './cli/lazy.ts'
 import { peersCommand } from './cli/peers.ts'
@@ -122,6 +123,8 @@ export function table(): Command {
   )
 
   add('check', 'hold peers against what is expected of them, for CI', declareCheck)
+
+  add('exporter', 'probe peers for Prometheus, a thousand from one process', declareExporter)
 
   add('send', 'send a message or files to a peer that listens, and wait until it has them', command =>
     common(seeking(choosing(dialing(command))))
@@ -263,17 +266,22 @@ export function table(): Command {
 
   add('key', 'make, show and convert private keys, and make swarm keys', keyCommands)
 
-  add('schema', 'print the JSON Schema of the events that --json writes, or of check files', command =>
-    common(command)
-      .argument('[type]', 'one event type, as ping.reply; or check-file')
-      .description('Print the JSON Schema (2020-12) of the events that --json writes, one a line, or of check files.')
-      .addHelpText('after', examples('schema', 'schema ping.reply', 'schema check-file'))
-      .action(
-        runs(
-          () => import('./commands/schema.ts'),
-          () => import('./views/schema.ts')
+  add(
+    'schema',
+    'print the JSON Schema of the events that --json writes, or of the files of check and exporter',
+    command =>
+      common(command)
+        .argument('[type]', 'one event type, as ping.reply; or check-file, modules-file')
+        .description(
+          'Print the JSON Schema (2020-12) of the events that --json writes, one a line, or of the files of check and exporter.'
         )
-      )
+        .addHelpText('after', examples('schema', 'schema ping.reply', 'schema check-file', 'schema modules-file'))
+        .action(
+          runs(
+            () => import('./commands/schema.ts'),
+            () => import('./views/schema.ts')
+          )
+        )
   )
 
   add('version', 'print the versions of p2pctl, Node and libp2p', command =>

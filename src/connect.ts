@@ -31,6 +31,8 @@ export interface DialOptions extends Wanted {
   localPort?: number | undefined
   /** Any certificate of a wss server will do. */
   insecure?: boolean | undefined
+  /** Says which of the addresses that a target stands for may be dialed, or throws the Failure that says why none may. */
+  admit?: ((addrs: Multiaddr[], signal: AbortSignal) => Promise<Multiaddr[]>) | undefined
   /** Where a peer ID without an address is looked up. */
   relay?: string | undefined
   mdns?: boolean | undefined

@@ -194,6 +194,12 @@ export const codes = {
   },
   invalid_option: { exit: 2, says: 'wrong use', hint: 'p2pctl help' },
   invalid_check_file: { exit: 2, says: 'not a check file', hint: 'look at the line that the message names' },
+  invalid_modules_file: { exit: 2, says: 'not a modules file', hint: 'look at the line that the message names' },
+  target_denied: {
+    exit: 2,
+    says: 'the exporter may not probe this target',
+    hint: 'its modules file says which targets are allowed: allow, deny, networks'
+  },
   hash_mismatch: {
     exit: 1,
     says: 'what arrived is not what was sent',

@@ -29,6 +29,7 @@ import {
 } from './event-shapes.ts'
 import { browserEvents, page } from './event-browser.ts'
 import { checkEvents } from './event-check.ts'
+import { exporterEvents } from './event-exporter.ts'
 import { offlineEvents } from './event-offline.ts'
 import { pubsubEvents } from './event-pubsub.ts'
 import { streamEvents } from './event-streams.ts'
@@ -71,6 +72,7 @@ export const events = {
       'total_ms?': 'number',
       'fails?': 'integer',
       'warns?': 'integer',
+      'probes?': 'integer',
       'checks?': 'integer',
       'cases?': 'integer',
       'passed?': 'integer',
@@ -283,6 +285,7 @@ export const events = {
     }
   ],
   ...checkEvents,
+  ...exporterEvents,
   'doctor.check': [
     'one thing that was looked at on this machine, or by a remote peer with --via; fix says what to do about it',
     finding

@@ -27,6 +27,8 @@ export interface Run<O> {
   options: O & CommonOptions
   /** It has no end of its own, so a signal is its normal end. */
   untilStopped: boolean
+  /** What SIGHUP is: an end, or the command's own to take. */
+  hangup?: 'ends' | 'reloads'
 }
 
 type Stop =
@@ -41,7 +43,7 @@ const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 const GRACE_MS = 1900
 
 /** One command's life, from its options to the end of the process. */
-export async function run<O>({ cmd, command, view, options, untilStopped }: Run<O>): Promise<void> {
+export async function run<O>({ cmd, command, view, options, untilStopped, hangup }: Run<O>): Promise<void> {
   prepareDebug(options.debug)
   const stopper = new AbortController()
   let stop: Stop | undefined
@@ -56,7 +58,8 @@ export async function run<O>({ cmd, command, view, options, untilStopped }: Run<
     output.stopping()
     stopBy({ by: 'signal', signal })
   }
-  for (const signal of SIGNALS) process.on(signal, onSignal)
+  const ends = SIGNALS.filter(signal => signal !== 'SIGHUP' || hangup !== 'reloads')
+  for (const signal of ends) process.on(signal, onSignal)
   // as ping(8) does on ^\\
   process.on('SIGQUIT', () => output.status())
   process.on('uncaughtException', error => stopBy({ by: 'bug', error }))

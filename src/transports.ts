@@ -1,6 +1,6 @@
 import type { Transport } from '@libp2p/interface'
 import type { Components } from './node.ts'
-import type { TlsOptions } from './transports/websockets.ts'
+import type { WebSocketOptions } from './transports/websockets.ts'
 
 /** What --transport and --expect-transport can name: the kinds of address that this build serves, as events call them. */
 export const transportNames = ['tcp', 'ws', 'wss', 'quic-v1', 'webrtc-direct', 'unix', 'circuit', 'webrtc'] as const
@@ -9,7 +9,7 @@ export const transportNames = ['tcp', 'ws', 'wss', 'quic-v1', 'webrtc-direct', '
 export type TransportName = 'tcp' | 'ws' | 'quic-v1' | 'webrtc-direct' | 'circuit' | 'webrtc'
 
 /** What some transports take; each reads its own. */
-export interface TransportOptions extends TlsOptions {
+export interface TransportOptions extends WebSocketOptions {
   /** STUN servers for WebRTC; none is asked unasked. */
   stun?: string[] | undefined
 }

@@ -20,6 +20,7 @@ const commands = [
   'dial',
   'ping',
   'check',
+  'exporter',
   'send',
   'perf',
   'forward',
@@ -114,7 +115,10 @@ test('help on the environment names the commands that take a variable, and where
   assert.equal(takers('JSON'), 'every command')
   assert.equal(takers('ALLOW_PRIVATE'), 'dht')
   assert.equal(takers('COUNT'), 'ping, dht providers, dht get, pubsub sub')
-  assert.equal(takers('CA'), 'dial, ping, check, send, perf, forward, listen, relay, peers, dht, pubsub, doctor')
+  assert.equal(
+    takers('CA'),
+    'dial, ping, check, exporter, send, perf, forward, listen, relay, peers, dht, pubsub, doctor'
+  )
 })
 
 test('help on targets explains each form', async () => {
@@ -173,6 +177,7 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     const [, , , , port] = peerAddr.split('/')
     const checks = [`dial: /ip4/\${HOST}/tcp/${port}`, `ping: ${peerAddr}`].map(line => `  - ${line}\n`)
     writeFileSync(join(folder, 'bootnodes.yaml'), `checks:\n${checks.join('')}`)
+    writeFileSync(join(folder, 'modules.yaml'), 'allow: [127.0.0.0/8]\nnetworks: [127.0.0.0/8]\n')
     mkdirSync(join(folder, 'bin'))
     writeFileSync(join(folder, 'bin/p2pctl'), `#!/bin/sh\nexec '${process.execPath}' '${bin}' "$@"\n`, { mode: 0o755 })
     // what has no end of its own gets one

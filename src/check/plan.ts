@@ -115,7 +115,7 @@ function readCheck(reading: SettingReading, tree: Tree, defaults: Settings, opti
   })
 }
 
-function settingsOf(
+export function settingsOf(
   reading: SettingReading,
   entries: Entry[],
   known: Record<string, Setting>,
@@ -131,7 +131,7 @@ function settingsOf(
   )
 }
 
-function readExpectations(
+export function readExpectations(
   { file, variables }: SettingReading,
   kindName: KindName,
   { fields, partial }: Kind,
@@ -206,12 +206,12 @@ function checkedTopic(file: string, topic: string, place: Place): void {
   }
 }
 
-function entriesOf(file: string, tree: Tree, what: string): Entry[] {
+export function entriesOf(file: string, tree: Tree, what: string): Entry[] {
   if (tree.kind === 'map') return tree.entries
   throw wrongAt(file, tree.place, what, 'p2pctl schema check-file says what can stand there')
 }
 
-function unknown(file: string, key: string, place: Place, words: readonly string[], kind?: Kind): Failure {
+export function unknown(file: string, key: string, place: Place, words: readonly string[], kind?: Kind): Failure {
   const meant = meantBy(key, words)
   const owners = Object.entries(kindTable).filter(([, { settings }]) => Object.hasOwn(settings, key))
   const hint =

@@ -5,7 +5,7 @@ import { dialEach } from '../each.ts'
 import type { PingStats, Said } from '../events.ts'
 import { watchLoop } from '../loop-delay.ts'
 import { negotiate } from '../negotiate.ts'
-import { openNode } from '../node.ts'
+import { type NodeOptions, openNode } from '../node.ts'
 import type { OfferOptions } from '../offers.ts'
 import { pingTarget } from '../ping-target.ts'
 import type { Target } from '../targets.ts'
@@ -14,7 +14,7 @@ import type { Check, Settings } from './plan.ts'
 import { listenIn } from './probe-pubsub.ts'
 
 /** What the command line says of every check; what the file says comes first. */
-export interface ProbeOptions extends DialOptions, OfferOptions {
+export interface ProbeOptions extends DialOptions, OfferOptions, Pick<NodeOptions, 'mayDial' | 'hosts'> {
   identity?: string
 }
 
@@ -68,8 +68,8 @@ async function* dialIt(
   if (missing != null) throw missing
 }
 
-const COUNT = 3
-const INTERVAL_MS = 200
+export const COUNT = 3
+export const INTERVAL_MS = 200
 
 async function* pingIt(
   target: Target,

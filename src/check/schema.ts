@@ -31,7 +31,7 @@ export function checkFileSchema(): Schema {
         description: 'settings of every check that does not say it otherwise',
         type: 'object',
         additionalProperties: false,
-        properties: settings(common)
+        properties: settingsSchema(common)
       },
       checks: {
         type: 'array',
@@ -52,20 +52,24 @@ function checkSchema(name: string, { says, settings: own, fields }: Kind): Schem
     additionalProperties: false,
     required,
     properties: {
-      ...settings(own),
-      ...settings(ofEvery),
-      expect: {
-        description: 'what has to hold, else the check fails',
-        type: 'object',
-        additionalProperties: false,
-        minProperties: 1,
-        properties: Object.fromEntries(Object.entries(fields).map(([key, field]) => [key, expectation(field)]))
-      }
+      ...settingsSchema(own),
+      ...settingsSchema(ofEvery),
+      expect: { ...expectSchema(fields), description: 'what has to hold, else the check fails' }
     }
   }
 }
 
-function settings(table: Record<string, Setting>): Schema {
+/** What can be expected of these fields; it refers to the `$defs` of the schema of check files. */
+export function expectSchema(fields: Record<string, Field>): Schema {
+  return {
+    type: 'object',
+    additionalProperties: false,
+    minProperties: 1,
+    properties: Object.fromEntries(Object.entries(fields).map(([key, field]) => [key, expectation(field)]))
+  }
+}
+
+export function settingsSchema(table: Record<string, Setting>): Schema {
   return Object.fromEntries(
     Object.entries(table).map(([key, { type, says }]) => [key, { description: says, ...settingSchema(type) }])
   )

@@ -34,7 +34,7 @@ export function wrongAt(file: string, { line, column }: Place, message: string, 
 /** Throws Failure `invalid_check_file`. */
 export function readYaml(file: string, text: string): Tree {
   const start = { line: 1, column: 1 }
-  if (text.length > MAX_BYTES) throw wrongAt(file, start, 'a check file is 1 MiB at most')
+  if (text.length > MAX_BYTES) throw wrongAt(file, start, 'the file is 1 MiB at most')
   const lines = new LineCounter()
   const placeOf = (at: number): Place => {
     const { line, col } = lines.linePos(at)

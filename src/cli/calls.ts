@@ -11,7 +11,8 @@ type Options = CommonOptions & Record<string, unknown>
 export function runs<O>(
   command: Load<Core<O>>,
   view: (options: Options) => Promise<{ default: View }>,
-  untilStopped: (options: Options) => boolean = () => false
+  untilStopped: (options: Options) => boolean = () => false,
+  hangup: 'ends' | 'reloads' = 'ends'
 ) {
   return async (...called: unknown[]): Promise<void> => {
     const [{ run }, { settle }] = await Promise.all([import('../run.ts'), import('./settings.ts')])
@@ -23,7 +24,8 @@ export function runs<O>(
       command,
       view: () => view(options),
       options: options as O & CommonOptions,
-      untilStopped: untilStopped(options)
+      untilStopped: untilStopped(options),
+      hangup
     })
   }
 }

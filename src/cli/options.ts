@@ -27,7 +27,7 @@ export function common(command: Command): Command {
 type Deadline = [ms: number, text: string]
 
 /** What every command on the network takes. */
-function networked(command: Command, deadline?: Deadline): Command {
+export function networked(command: Command, deadline?: Deadline): Command {
   // a command that both dials and listens
   if (command.options.some(({ long }) => long === '--identity')) return command
   const [deadlineMs, deadlineText] = deadline ?? []
@@ -73,7 +73,7 @@ export function dialing(
 }
 
 /** What every command takes that may dial wss. */
-function trusting(command: Command): Command {
+export function trusting(command: Command): Command {
   return command
     .optionsGroup('Dialing:')
     .option('--ca <file>', 'trust these certificates too when dialing wss (PEM)')

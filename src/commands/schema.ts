@@ -3,13 +3,17 @@ import { events, type Said } from '../events.ts'
 import { safe } from '../safe.ts'
 import { schemaOf } from '../schema.ts'
 
-const CHECK_FILE = 'check-file'
+/** Of files that a person writes. */
+const files: Record<string, () => Promise<object>> = {
+  'check-file': async () => (await import('../check/schema.ts')).checkFileSchema(),
+  'modules-file': async () => (await import('../exporter/schema.ts')).modulesFileSchema()
+}
 
 export default async function* schema({ type }: { type?: string }): AsyncGenerator<Said> {
-  const found = type === CHECK_FILE ? (await import('../check/schema.ts')).checkFileSchema() : schemaOf(type)
+  const found = Object.hasOwn(files, type ?? '') ? await files[type!]!() : schemaOf(type)
   if (found == null) {
     const near = Object.keys(events).filter(name => name.startsWith(type?.split('.')[0] ?? ''))
-    const hint = `the types are: ${(near.length > 0 ? near : [...Object.keys(events), CHECK_FILE]).join(', ')}`
+    const hint = `the types are: ${(near.length > 0 ? near : [...Object.keys(events), ...Object.keys(files)]).join(', ')}`
     throw new Failure('invalid_option', `no event type "${safe(type ?? '')}"`, { hint })
   }
   yield { type: 'schema.show', schema: found }

@@ -1,5 +1,6 @@
 /** WebSockets, with the TLS options that @libp2p/websockets 10 does not have: it dials with Node's global WebSocket. */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { isIP, type LookupFunction } from 'node:net'
 import type { Listener, MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
 import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -18,9 +19,14 @@ export interface TlsOptions {
   key?: string | undefined
 }
 
-export async function webSocketTransport(options: TlsOptions): Promise<(components: Components) => Transport> {
-  const { ca, insecure, cert, key } = options
-  const agent = ca != null || insecure === true ? await agentFor(ca, insecure === true) : undefined
+export interface WebSocketOptions extends TlsOptions {
+  /** The IP addresses that a name stands for, where that is settled: then nobody else is asked for it. */
+  hosts?: ((name: string) => string[]) | undefined
+}
+
+export async function webSocketTransport(options: WebSocketOptions): Promise<(components: Components) => Transport> {
+  const { cert, key } = options
+  const agent = await agentFor(options)
   const pair = cert == null || key == null ? null : await (await import('./tls-files.ts')).readPair(cert, key)
   const library = webSockets(pair == null ? {} : { https: pair })
   return components => {
@@ -64,12 +70,27 @@ class AgentWebSocket extends Plain {
   }
 }
 
-async function agentFor(ca: string | undefined, insecure: boolean): Promise<object> {
-  const { readAuthorities } = await import('./tls-files.ts')
-  const connect = { ...(ca != null && { ca: await readAuthorities(ca) }), rejectUnauthorized: !insecure }
+async function agentFor({ ca, insecure, hosts }: WebSocketOptions): Promise<object | undefined> {
+  if (ca == null && insecure !== true && hosts == null) return undefined
+  const connect = {
+    ...(ca != null && { ca: await (await import('./tls-files.ts')).readAuthorities(ca) }),
+    ...(hosts != null && { lookup: lookupIn(hosts) }),
+    rejectUnauthorized: insecure !== true
+  }
   const agent = new (agentClass())({ connect })
   globalThis.WebSocket = AgentWebSocket
   return agent
+}
+
+function lookupIn(hosts: (name: string) => string[]): LookupFunction {
+  return (name, { all }, callback) => {
+    const found = hosts(name).map(address => ({ address, family: isIP(address) }))
+    const [first] = found
+    const none = Object.assign(new Error(`${name} is not settled`), { code: 'ENOTFOUND' })
+    if (first == null) callback(none, '')
+    else if (all === true) callback(null, found)
+    else callback(null, first.address, first.family)
+  }
 }
 
 type Agent = new (options: object) => object

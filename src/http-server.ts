@@ -15,6 +15,11 @@ export interface HttpServerOptions {
   /** What to do where the port cannot be had: where another process has it, and where it takes privileges. */
   hints: { taken: string; privileged: string }
   answer(request: IncomingMessage, response: ServerResponse): Promise<void>
+  /** How long a connection is kept for the next request, in ms; 5 s by default. */
+  keepAliveMs?: number
+  /** How long nothing may pass, in ms, be it that the answer takes its time; 15 s by default. */
+  idleMs?: number
+  maxConnections?: number
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -31,11 +36,12 @@ const MAX_HEADER_BYTES = 8192
 
 /** Throws Failure: address_in_use, address_not_available. */
 export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { keepAliveMs = HEADERS_MS, idleMs = IDLE_MS, maxConnections = MAX_CONNECTIONS } = options
   const server = createServer(
     {
       headersTimeout: HEADERS_MS,
       requestTimeout: REQUEST_MS,
-      keepAliveTimeout: HEADERS_MS,
+      keepAliveTimeout: keepAliveMs,
       connectionsCheckingInterval: CHECK_MS,
       maxHeaderSize: MAX_HEADER_BYTES
     },
@@ -43,9 +49,9 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
       options.answer(request, response).catch(() => response.destroy())
     }
   )
-  server.maxConnections = MAX_CONNECTIONS
+  server.maxConnections = maxConnections
   // a client that asks and then reads nothing, too
-  server.setTimeout(IDLE_MS)
+  server.setTimeout(idleMs)
   await listen(server, options)
   return {
     port: (server.address() as AddressInfo).port,

@@ -6,8 +6,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
-import type { ConnectionEncrypter, SecureConnectionOptions } from '@libp2p/interface'
+import type { ConnectionEncrypter } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { noteHandshakes } from './handshake.ts'
 import { looksRandom, strangerIn } from './stranger.ts'
 
 /** One dial as it goes on. Times are those of `performance.now()`, in ms. */
@@ -106,29 +107,8 @@ export async function stopClock<T>(wait: Promise<T>): Promise<T> {
 }
 
 /** Wraps the factory of an encrypter, so that outbound handshakes are seen by the trace that they belong to. */
-export function tracedEncrypter<C>(
-  factory: (components: C) => ConnectionEncrypter
-): (components: C) => ConnectionEncrypter {
-  return components => {
-    const encrypter = factory(components)
-    const secureOutbound = encrypter.secureOutbound.bind(encrypter)
-    encrypter.secureOutbound = async (stream, options?: SecureConnectionOptions) => {
-      const trace = traces.getStore()
-      if (trace != null) trace.agreedAt = performance.now()
-      try {
-        const secured = await secureOutbound(stream, options)
-        if (trace != null) {
-          trace.securedAt = performance.now()
-          trace.earlyMuxer = secured.streamMuxer != null
-        }
-        return secured
-      } catch (error) {
-        if (trace != null && error instanceof Error) trace.securityError = error
-        throw error
-      }
-    }
-    return encrypter
-  }
+export function tracedEncrypter<C>(factory: (components: C) => ConnectionEncrypter) {
+  return noteHandshakes(factory, () => traces.getStore())
 }
 
 function watchSockets(): void {

@@ -1,10 +1,9 @@
 /** The exporter's HTTP: probes for whoever asks, bounded in number, time and size. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, isIP } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ProbeOptions } from '../check/probe.ts'
 import { errorEvent, Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
-import { wordsFor } from '../files.ts'
+import { openHttpServer, send } from '../http-server.ts'
 import { startLimit } from '../limit.ts'
 import { safe } from '../safe.ts'
 import { createSlots } from '../slots.ts'
@@ -34,15 +33,12 @@ export interface ExporterServer extends AsyncDisposable {
   metrics: OwnMetrics
 }
 
-/** What a client may take, so that slow ones and many of them end by themselves. */
-const HEADERS_MS = 5000
-const REQUEST_MS = 10_000
+/** Of a client that reads nothing. */
 const WRITE_MS = 10_000
 /** Longer than most scrape at, so that they come back on the same connection. */
 const KEEP_ALIVE_MS = 65_000
-const CHECK_MS = 1000
+const NEVER = 0
 const MAX_CONNECTIONS = 4096
-const MAX_HEADER_BYTES = 8192
 
 const TEXT = 'text/plain; charset=utf-8'
 const HEADERS = { 'X-Content-Type-Options': 'nosniff', 'Cache-Control': 'no-store' }
@@ -159,33 +155,30 @@ export async function openExporterServer(options: ServerOptions, signal: AbortSi
     return { status: 500, body: 'a bug in p2pctl: run it with --debug\n' }
   }
 
-  const server = createServer(
-    {
-      headersTimeout: HEADERS_MS,
-      requestTimeout: REQUEST_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: CHECK_MS,
-      maxHeaderSize: MAX_HEADER_BYTES
-    },
-    (request, response) => {
+  const server = await openHttpServer({
+    host: options.host,
+    port: options.port,
+    thing: 'probes',
+    hints: { taken: 'choose another port for --listen, or 0 for any', privileged: 'choose a higher one for --listen' },
+    keepAliveMs: KEEP_ALIVE_MS,
+    // the time of a probe is limited by who asks for it
+    idleMs: NEVER,
+    maxConnections: MAX_CONNECTIONS,
+    async answer(request, response) {
       const left = new AbortController()
       response.once('close', () => left.abort(new DOMException('the client has left', 'AbortError')))
       const gone = AbortSignal.any([signal, left.signal])
-      void answerTo(request, gone)
-        .catch((error): Answer | null => (gone.aborted ? null : refusal(error, request)))
-        .then(answer => (answer == null ? response.destroy() : send(request, response, answer)))
+      const answer = await answerTo(request, gone).catch(error => (gone.aborted ? null : refusal(error, request)))
+      if (answer == null) response.destroy()
+      else reply(request, response, answer)
     }
-  )
-  server.maxConnections = MAX_CONNECTIONS
-  await listen(server, options)
+  })
   return {
-    port: (server.address() as AddressInfo).port,
+    port: server.port,
     metrics,
     async [Symbol.asyncDispose]() {
-      const closed = new Promise(resolve => server.close(resolve))
-      server.closeAllConnections()
+      await server[Symbol.asyncDispose]()
       metrics.registry.clear()
-      await closed
     }
   }
 }
@@ -200,30 +193,8 @@ function busy(message: string): Refused {
   return new Refused(503, 'busy', message, { 'Retry-After': '5' })
 }
 
-function send({ method }: IncomingMessage, response: ServerResponse, { status, body, type, headers }: Answer): void {
-  const bytes = Buffer.from(body)
+function reply(request: IncomingMessage, response: ServerResponse, { status, body, type, headers }: Answer): void {
   // a client that asks and then reads nothing
   response.setTimeout(WRITE_MS, () => response.destroy())
-  response.writeHead(status, { ...HEADERS, 'Content-Type': type ?? TEXT, 'Content-Length': bytes.length, ...headers })
-  response.end(method === 'HEAD' ? undefined : bytes)
-}
-
-function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.on('error', cause => reject(listenFailure(host, port, cause)))
-    server.listen({ host, port }, () => resolve())
-  })
-}
-
-function listenFailure(host: string, port: number, cause: NodeJS.ErrnoException): Failure {
-  const at = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`
-  const options = { phase: 'listen', cause } as const
-  if (cause.code === 'EADDRINUSE') {
-    return new Failure('address_in_use', `cannot listen at ${at}: the address is in use`, {
-      ...options,
-      hint: 'another process listens there: choose another port for --listen, or 0 for any'
-    })
-  }
-  const says = cause.code === 'EACCES' ? wordsFor(cause) : 'this machine has no such address'
-  return new Failure('address_not_available', `cannot listen at ${at}: ${says}`, options)
+  send(request, response, status, { ...HEADERS, 'Content-Type': type ?? TEXT, ...headers }, Buffer.from(body))
 }

@@ -1,6 +1,7 @@
 /** In the place of src/trace.ts: what a page can see of a dial. It sees no sockets. */
-import type { ConnectionEncrypter, SecureConnectionOptions } from '@libp2p/interface'
+import type { ConnectionEncrypter } from '@libp2p/interface'
 import { transportOf } from '../../addr.ts'
+import { noteHandshakes } from '../../handshake.ts'
 import type { Trace } from '../../trace.ts'
 import { rtcFate } from './rtc.ts'
 
@@ -52,27 +53,9 @@ export async function stopClock<T>(wait: Promise<T>): Promise<T> {
   return await wait
 }
 
-export function tracedEncrypter<C>(
-  factory: (components: C) => ConnectionEncrypter
-): (components: C) => ConnectionEncrypter {
-  return components => {
-    const encrypter = factory(components)
-    const secureOutbound = encrypter.secureOutbound.bind(encrypter)
-    encrypter.secureOutbound = async (stream, options?: SecureConnectionOptions) => {
-      const trace = traces.get((options as { onProgress?: OnProgress }).onProgress ?? (() => {}))
-      if (trace != null) trace.agreedAt = performance.now()
-      try {
-        const secured = await secureOutbound(stream, options)
-        if (trace != null) {
-          trace.securedAt = performance.now()
-          trace.earlyMuxer = secured.streamMuxer != null
-        }
-        return secured
-      } catch (error) {
-        if (trace != null && error instanceof Error) trace.securityError = error
-        throw error
-      }
-    }
-    return encrypter
-  }
+export function tracedEncrypter<C>(factory: (components: C) => ConnectionEncrypter) {
+  return noteHandshakes(factory, options => {
+    const { onProgress } = (options ?? {}) as { onProgress?: OnProgress }
+    return onProgress == null ? undefined : traces.get(onProgress)
+  })
 }

@@ -1,5 +1,11 @@
 import { envelope, type EventType, events } from './events.ts'
 
+/** Of files that a person writes: what they are, and their schema. */
+export const files: Record<string, [says: string, load: () => Promise<object>]> = {
+  'check-file': ['the file of check', async () => (await import('./check/schema.ts')).checkFileSchema()],
+  'modules-file': ['the file of exporter', async () => (await import('./exporter/schema.ts')).modulesFileSchema()]
+}
+
 type Schema = Record<string, unknown>
 
 const leaves: Record<string, Schema> = {

@@ -20,7 +20,7 @@ const leaves: Record<string, Schema> = {
 export function schemaOf(type?: string): Schema | undefined {
   const head = { $schema: 'https://json-schema.org/draft/2020-12/schema', title: type ?? 'p2pctl event' }
   if (type == null) return { ...head, oneOf: (Object.keys(events) as EventType[]).map(eventSchema) }
-  return type in events ? { ...head, ...eventSchema(type as EventType) } : undefined
+  return Object.hasOwn(events, type) ? { ...head, ...eventSchema(type as EventType) } : undefined
 }
 
 function eventSchema(type: EventType): Schema {

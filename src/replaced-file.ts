@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import { Failure } from './errors.ts'
+import { wordsFor } from './files.ts'
 import { safe } from './safe.ts'
 
 /** A file that is there as a whole or as it was before; what is not written is gone when this is disposed of. */
@@ -14,7 +16,8 @@ export async function openReplacement(path: string): Promise<Replacement> {
   const there = await stat(path).catch(() => null)
   // a device or a pipe is written to and not replaced
   const plain = there == null || there.isFile()
-  const partial = plain ? `${path}.${process.pid}.part` : path
+  // in a container each run has the same process ID, and one that was killed leaves its file behind
+  const partial = plain ? `${path}.${randomBytes(8).toString('hex')}.part` : path
   const file = await open(partial, plain ? 'wx' : 'w', 0o644).catch(error => {
     throw failureOf(path, error)
   })
@@ -38,9 +41,7 @@ export async function openReplacement(path: string): Promise<Replacement> {
 }
 
 function failureOf(path: string, cause: unknown): Failure {
-  const { code, message } = cause as NodeJS.ErrnoException
+  const { code } = cause as NodeJS.ErrnoException
   const full = code === 'ENOSPC' || code === 'EDQUOT'
-  // the file beside it is of no interest
-  const why = full ? 'no space left' : safe(message.replaceAll(`.${process.pid}.part`, ''))
-  return new Failure(full ? 'no_space' : 'file_unwritable', `cannot write ${safe(path)}: ${why}`, { cause })
+  return new Failure(full ? 'no_space' : 'file_unwritable', `cannot write ${safe(path)}: ${wordsFor(cause)}`, { cause })
 }

@@ -1,5 +1,11 @@
 import { envelope, type EventType, events } from './events.ts'
 
+/** Of files that a person writes: what they are, and their schema. */
+export const files: Record<string, [says: string, load: () => Promise<object>]> = {
+  'check-file': ['the file of check', async () => (await import('./check/schema.ts')).checkFileSchema()],
+  'modules-file': ['the file of exporter', async () => (await import('./exporter/schema.ts')).modulesFileSchema()]
+}
+
 type Schema = Record<string, unknown>
 
 const leaves: Record<string, Schema> = {
@@ -14,7 +20,7 @@ const leaves: Record<string, Schema> = {
 export function schemaOf(type?: string): Schema | undefined {
   const head = { $schema: 'https://json-schema.org/draft/2020-12/schema', title: type ?? 'p2pctl event' }
   if (type == null) return { ...head, oneOf: (Object.keys(events) as EventType[]).map(eventSchema) }
-  return type in events ? { ...head, ...eventSchema(type as EventType) } : undefined
+  return Object.hasOwn(events, type) ? { ...head, ...eventSchema(type as EventType) } : undefined
 }
 
 function eventSchema(type: EventType): Schema {

@@ -46,6 +46,8 @@ const usage: Row[] = [
   [['version', 'more'], 2, /^too many arguments for 'version'/],
   [['listen', 'more'], 2, /^too many arguments for 'listen'/],
   [['schema', 'nope'], 2, 'no event type "nope"', /^the types are: run\.start, /],
+  [['schema', 'constructor'], 2, 'no event type "constructor"', /^the types are: run\.start, /],
+  [['schema', 'check'], 2, 'no event type "check"', /, check\.emit, check-file$/],
   [
     ['schema', 'ping.nope'],
     2,

@@ -134,6 +134,14 @@ suite('what is offered', { concurrency: 2 }, () => {
     assert.deepEqual((await at('send', 'a', 'text', '')).kind, 'words')
   })
 
+  test('the file of check, where no address begins so', async () => {
+    assert.equal((await at('check', 'boot')).kind, 'files')
+    assert.equal((await at('check', '/home/')).kind, 'files')
+    assert.equal((await at('check', '/dns')).kind, 'open')
+    assert.deepEqual((await at('dial', 'boot')).words, [])
+    assert.equal((await at('dial', 'boot')).kind, 'open')
+  })
+
   test('behind -- nothing is an option', async () => {
     assert.deepEqual((await at('dial', '--', '--')).words, [])
     assert.deepEqual((await at('dial', '--', '--quiet', '/dnsa')).words, ['/dnsaddr/'])
@@ -144,13 +152,14 @@ suite('what is offered', { concurrency: 2 }, () => {
     for (const word of ['ping', 'environment', ...Object.keys(codes)]) assert.ok(words.includes(word), word)
     assert.equal(says.io_timeout, codes.io_timeout.says)
     assert.deepEqual((await at('help', 'key', 'g')).words, ['gen'])
-    assert.deepEqual((await at('schema', '')).words, Object.keys(events))
+    assert.deepEqual((await at('schema', '')).words, [...Object.keys(events), 'check-file', 'modules-file'])
     assert.deepEqual((await at('completion', '')).words, ['bash', 'zsh', 'fish', 'powershell'])
   })
 })
 
 /** Lines that are typed up to a Tab, and the words that the shell then has; a word in `END` is not finished. */
 const typed: [line: string, words: string[]][] = [
+  ['p2pctl check boo', ['check', 'boot.txt', 'END']],
   ['p2pctl pin', ['ping', 'END']],
   ['p2pctl --json pin', ['--json', 'ping', 'END']],
   ['p2pctl ping /ip6/::1/tcp/4001 --sor', ['ping', '/ip6/::1/tcp/4001', '--sort', 'END']],

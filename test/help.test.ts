@@ -136,7 +136,7 @@ test('every topic of the help fits a terminal of 80 columns', async () => {
 })
 
 test('help on what there is not is wrong use', async () => {
-  for (const topic of [['bogus'], ['key', 'bogus'], ['ping', 'pong']]) {
+  for (const topic of [['bogus'], ['constructor'], ['key', 'bogus'], ['ping', 'pong']]) {
     const { code, stdout, stderr } = await run(['help', ...topic])
     assert.equal(code, 2)
     assert.equal(stdout, '')

@@ -184,18 +184,21 @@ async function valuesOf(owner: Option | Argument, word: string): Promise<Answer>
     case 'relay': {
       if (word.startsWith('@')) return { kind: 'files', lead: '@', words: [] }
       const lists: Word[] = owner.description.includes('@file') ? [['@', 'a file with one a line']] : []
-      return { ...wordsIn([...addresses, ...lists], word), kind: 'open' }
+      const found = wordsIn([...addresses, ...lists], word)
+      // check takes a file by its name too
+      if (found.words.length === 0 && owner.description.includes('check file')) return { ...found, kind: 'files' }
+      return { ...found, kind: 'open' }
     }
     case 'type':
-      return wordsIn(await eventTypes(), word)
+      return wordsIn(await schemaTypes(), word)
     default:
       return wordsIn([], word)
   }
 }
 
-async function eventTypes(): Promise<Word[]> {
-  const { events } = await import('../events.ts')
-  return Object.entries(events).map(([type, [says]]) => [type, says])
+async function schemaTypes(): Promise<Word[]> {
+  const [{ events }, { files }] = await Promise.all([import('../events.ts'), import('../schema.ts')])
+  return [...Object.entries(events), ...Object.entries(files)].map(([type, [says]]) => [type, says])
 }
 
 /** One of a comma list: `tcp,` goes on with what is not there yet. */

@@ -16,7 +16,7 @@ export function printHelp(program: Command, words: string[]): void {
     program.outputHelp()
     return
   }
-  const topic = topics[name]
+  const topic = Object.hasOwn(topics, name) ? topics[name] : undefined
   if (topic != null || isCode(name)) {
     const blocks = topic?.blocks(program) ?? [{ terms: [termOf(name as Code)], width: 0 }]
     print(plain(blocks))
@@ -77,5 +77,5 @@ function commandList(program: Command): string {
 }
 
 function isCode(name: string): name is Code {
-  return name in codes
+  return Object.hasOwn(codes, name)
 }

@@ -191,6 +191,8 @@ interface Shell {
   name: string
   args: string
   env?: Record<string, string>
+  /** What it writes once it reads keys, beside the prompt. */
+  reads?: string
   /** What it lists behind `p2pctl relay `, and how often Tab is pressed for that. */
   lists: string[]
   tabs: string
@@ -204,7 +206,7 @@ const shells: Shell[] = [
     lists: ['check', 'reserve'],
     tabs: '\t\t'
   },
-  { name: 'zsh', args: '-i', env: { ZDOTDIR: folder }, lists: described, tabs: '\t' },
+  { name: 'zsh', args: '-i', env: { ZDOTDIR: folder }, reads: '\x1b[?2004h', lists: described, tabs: '\t' },
   {
     name: 'fish',
     args: '-i',
@@ -214,7 +216,7 @@ const shells: Shell[] = [
   }
 ]
 
-for (const { name, args, env, lists, tabs } of shells) {
+for (const { name, args, env, reads, lists, tabs } of shells) {
   const missing = spawnSync(name, ['--version']).status === 0 ? false : `${name} is missing`
   suite(`on Tab in ${name}`, { skip: noTerminal || missing }, () => {
     let terminal: Terminal
@@ -225,6 +227,7 @@ for (const { name, args, env, lists, tabs } of shells) {
         env: { ...env, PATH: `${join(folder, 'bin')}:${process.env.PATH}` }
       })
       await terminal.shows('ready> ')
+      if (reads != null) await terminal.shows(reads)
     })
     after(() => terminal[Symbol.asyncDispose]())
 

@@ -17,7 +17,7 @@ _p2pctl() {
   done
 
   local last=${words[${#words[@]} - 1]} answer kind lead value says
-  answer=$(p2pctl __complete "${words[@]:1:${#words[@]} - 2}" "+$last" 2>/dev/null)$'\n' || return
+  answer=$(p2pctl __complete "${words[@]:1:${#words[@]} - 2}" "+$last" 2>/dev/null </dev/null)$'\n' || return
   read -r kind lead <<<"${answer%%$'\n'*}"
   COMPREPLY=()
   compopt +o default

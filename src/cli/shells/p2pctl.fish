@@ -5,7 +5,7 @@ function __p2pctl_complete
     set -l before (commandline -opc)
     # as it is meant: without the quote that is still open, or the backslashes
     set -l last (commandline -ct | string replace -r '^["\']' '' | string unescape)
-    set -l lines (p2pctl __complete $before[2..-1] "+$last" 2>/dev/null)
+    set -l lines (p2pctl __complete $before[2..-1] "+$last" 2>/dev/null </dev/null)
     set -l head (string split -m 1 ' ' -- $lines[1])
     set -l rest (string sub -s (math 1 + (string length -- "$head[2]")) -- "$last")
     switch "$head[1]"

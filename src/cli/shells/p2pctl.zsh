@@ -5,7 +5,7 @@
 _p2pctl() {
   local -a lines offered
   local kind lead line value says
-  lines=("${(@f)$(p2pctl __complete "${(@Q)words[2,CURRENT-1]}" "+${(Q)PREFIX}" 2>/dev/null)}")
+  lines=("${(@f)$(p2pctl __complete "${(@Q)words[2,CURRENT-1]}" "+${(Q)PREFIX}" 2>/dev/null </dev/null)}")
   kind=${lines[1]%% *}
   lead=${lines[1]#* }
   case $kind in

@@ -22,11 +22,11 @@ before(async () => {
     await Promise.all(['bash', 'zsh', 'fish'].map(async shell => [shell, (await run(['completion', shell])).stdout]))
   )
   const posix = `show() { printf '[%s]' "$@"; echo; }\nPS1='ready> '\n`
-  // each as docs/shell-completion.md says
+  // each as docs/shell-completion.md says; npm sets EDITOR=vi, at which zsh takes the keys of vi
   writeFileSync(join(folder, 'bashrc'), `${posix}bind 'set bell-style none'\nsource <(p2pctl completion bash)\n`)
   writeFileSync(
     join(folder, '.zshrc'),
-    `${posix}unsetopt beep\nautoload -U compinit && compinit -u -D\nsource <(p2pctl completion zsh)\n`
+    `${posix}unsetopt beep\nbindkey -e\nautoload -U compinit && compinit -u -D\nsource <(p2pctl completion zsh)\n`
   )
   writeFileSync(join(folder, 'config/fish/completions/p2pctl.fish'), scripts.fish)
   writeFileSync(

@@ -163,6 +163,14 @@ describe('a check file that is wrong is exit 2, with the line, the column and wh
     ['an error that nothing can be', expecting('error: /kubo/'), '4:7', /it can never hold/],
     ['a phase that there is not', expecting('error_phase: conect'), '4:20', /never "conect"/, /connect/],
     ['a transport of no address', expecting('transport: tpc'), '4:18', /never "tpc"/, /tcp/],
+    [
+      'what secures nothing',
+      expecting('security: { not: plaintxt }'),
+      '4:24',
+      /never "plaintxt"/,
+      /noise, tls, native/
+    ],
+    ['a muxer of no connection', expecting('muxer: [yamx]'), '4:15', /never "yamx"/, /yamux/],
     ['a range of addresses that is none', expecting('observed_addr: 203.0.113.0/33'), '4:22', /is no address/],
     [
       'the agent of who was not reached',

@@ -2,7 +2,17 @@
 import { DURATION } from '../durations.ts'
 import { phases } from '../event-shapes.ts'
 import { transportNames } from '../transports.ts'
-import { common, type Field, type Kind, kindTable, ofEvery, type Setting } from './table.ts'
+import {
+  common,
+  type Field,
+  type Kind,
+  kindTable,
+  muxers,
+  ofEvery,
+  outcomes,
+  securities,
+  type Setting
+} from './table.ts'
 
 type Schema = Record<string, unknown>
 
@@ -97,16 +107,18 @@ function settingSchema(type: Setting['type']): Schema {
   }
 }
 
+/** What a list of words is of. */
+const nouns = new Map<readonly string[], string>([
+  [transportNames, 'a transport'],
+  [securities, 'a security protocol'],
+  [muxers, 'a muxer'],
+  [phases, 'a phase'],
+  [outcomes, 'an error']
+])
+
 /** What a field may be held against, one definition for all fields of a kind: the forms that src/check/expectation.ts reads. */
 function definitionOf({ type, nullable, words }: Field): [name: string, definition: Schema] {
-  const list =
-    words == null
-      ? ''
-      : words === transportNames
-        ? ' of a transport'
-        : words === phases
-          ? ' of a phase'
-          : ' of an error'
+  const list = words == null ? '' : ` of ${nouns.get(words)}`
   const name = `${type === 'string[]' ? 'list' : type}${list}${nullable === true ? ' or null' : ''}`
   const self = { $ref: refTo(name) }
   const none: Schema[] = nullable === true ? [{ type: 'null' }] : []

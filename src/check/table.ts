@@ -59,6 +59,10 @@ export const common = {
   relayed_only: { type: 'boolean', says: 'circuits only' }
 } as const satisfies Record<string, Setting>
 
+/** As a connection names them: QUIC and WebRTC bring their own. */
+export const securities = [...securityNames, 'native'] as const
+export const muxers = [...muxerNames, 'quic', 'webrtc'] as const
+
 const failure = {
   error: { type: 'string', nullable: true, always: true, words: outcomes, says: 'the code of what went wrong' },
   error_phase: { type: 'string', nullable: true, always: true, words: phases, says: 'the phase that went wrong' },
@@ -72,8 +76,8 @@ const dialed = {
 } as const satisfies Record<string, Field>
 
 const connection = {
-  security: { type: 'string', nullable: true, says: 'noise, tls or the one of the transport' },
-  muxer: { type: 'string', nullable: true, says: 'yamux, mplex or the one of the transport' },
+  security: { type: 'string', nullable: true, words: securities, says: 'what secures it' },
+  muxer: { type: 'string', nullable: true, words: muxers, says: 'what its streams run on' },
   limited: { type: 'boolean', says: 'whether a relay limits the connection' }
 } as const satisfies Record<string, Field>
 

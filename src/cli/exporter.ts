@@ -1,8 +1,7 @@
 import { type Command, Option } from 'commander'
 import { runs } from './calls.ts'
-import { common, examples, networked, OWN, trusting } from './options.ts'
-import { count, duration, words } from './parse.ts'
-import { transportNames } from '../transports.ts'
+import { common, examples, networked, overSome, OWN, trusting } from './options.ts'
+import { count, duration } from './parse.ts'
 
 /** The row of `exporter` in the command table. */
 export function declareExporter(command: Command): Command {
@@ -17,15 +16,7 @@ export function declareExporter(command: Command): Command {
     .option('--queue <n>', 'so many may wait; more are answered with 503', count, 512)
     .option('--ready-file <file>', 'write where it listens here once it does')
     .addOption(new Option('--for <dur>', 'stop after this long').argParser(duration))
-  networked(command.optionsGroup('Dialing:'))
-    .addOption(
-      new Option('--transport <list>', `dial over these only: ${transportNames.join(', ')}`).argParser(
-        words(...transportNames)
-      )
-    )
-    .option('-4, --ipv4', 'IPv4 only')
-    .option('-6, --ipv6', 'IPv6 only')
-    .option('--dns <server>', 'ask this DNS server, host[:port]')
+  overSome(networked(command.optionsGroup('Dialing:')))
   return common(trusting(command))
     .addHelpText('after', `${FILE}${examples(...EXAMPLES)}`)
     .action(

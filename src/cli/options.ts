@@ -56,10 +56,16 @@ export function dialing(
   command: Command,
   { relay = 'reach bare peer IDs through this relay', deadline }: { relay?: string; deadline?: Deadline } = {}
 ): Command {
-  networked(command.optionsGroup('Dialing:'), deadline)
-    .addOption(
-      new Option('-W, --timeout <dur>', 'give one attempt this long').default(10_000, '10s').argParser(duration)
-    )
+  networked(command.optionsGroup('Dialing:'), deadline).addOption(
+    new Option('-W, --timeout <dur>', 'give one attempt this long').default(10_000, '10s').argParser(duration)
+  )
+  overSome(command).option('--require-peer-id', 'refuse targets that name no peer')
+  return trusting(command).optionsGroup(RELAYED).option('--relay <addr>', relay).addOption(stunOption())
+}
+
+/** Which addresses are dialed, and who is asked for them. */
+export function overSome(command: Command): Command {
+  return command
     .addOption(
       new Option('--transport <list>', `dial over these only: ${transportNames.join(', ')}`).argParser(
         words(...transportNames)
@@ -68,8 +74,6 @@ export function dialing(
     .option('-4, --ipv4', 'IPv4 only')
     .option('-6, --ipv6', 'IPv6 only')
     .option('--dns <server>', 'ask this DNS server, host[:port]')
-    .option('--require-peer-id', 'refuse targets that name no peer')
-  return trusting(command).optionsGroup(RELAYED).option('--relay <addr>', relay).addOption(stunOption())
 }
 
 /** What every command takes that may dial wss. */

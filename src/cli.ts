@@ -214,8 +214,8 @@ export function table(): Command {
 
   program
     .command('help')
-    .argument('[topic...]', 'a command, an error code, or: errors, exit-codes, environment, targets')
-    .summary('explain a command or a topic: errors, exit-codes, environment, targets')
+    .argument('[topic...]', 'a command, an error code, or: errors, exit-codes, environment, targets, limits')
+    .summary('explain a command or a topic: errors, exit-codes, environment, targets, limits')
     .action(async topic => (await import('./cli/help.ts')).printHelp(program, topic))
 
   return program

@@ -5,6 +5,7 @@ import type { WebRTCDirectTransportComponents } from '@libp2p/webrtc'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
+import { type Limits, limitsOf } from './limits.ts'
 import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
 import { assertPrivate, assertPrivateListener } from './private-network.ts'
 import { loadEncrypters, loadMuxers } from './security.ts'
@@ -43,9 +44,8 @@ export interface NodeOptions extends TransportOptions, OfferOptions {
   mayConnect?: (() => boolean) | undefined
   /** Asked before a service dials an address by itself; what a command dials it dials as it was told to. */
   mayDial?: ((addr: Multiaddr) => boolean) | undefined
-  maxConnections?: number | undefined
-  /** How long one that comes may take until it is upgraded, in ms; 5 s unless told. */
-  inboundUpgradeTimeout?: number | undefined
+  /** What peers may cost where it is not the default (limits.ts). */
+  limit?: Partial<Limits> | undefined
 }
 
 /** A started libp2p node; `await using` says who owns it. */
@@ -67,6 +67,7 @@ const CLOSE_MS = 300
 
 export async function openNode(options: NodeOptions): Promise<Node> {
   const { security = defaultSecurity, muxer: muxers = defaultMuxers, psk } = options
+  const limits = limitsOf(options.limit)
   const [{ createLibp2p }, { identify }, connectionEncrypters, streamMuxers] = await Promise.all([
     import('libp2p'),
     import('@libp2p/identify'),
@@ -90,10 +91,10 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       denyDialMultiaddr: addr => options.mayDial?.(addr) === false
     },
     connectionManager: {
-      maxConnections: options.maxConnections ?? 300,
+      maxConnections: limits.connections,
       // with the 10 that libp2p allows, a handful of silent sockets lock everybody else out
-      maxIncomingPendingConnections: 128,
-      inboundUpgradeTimeout: options.inboundUpgradeTimeout ?? 5000,
+      maxIncomingPendingConnections: limits.pending,
+      inboundUpgradeTimeout: limits['upgrade-timeout'],
       // 5 a second from one host, libp2p's default, refuses a person who dials from a script
       inboundConnectionThreshold: 100
     },

@@ -70,7 +70,7 @@ export async function prepareRelay(options: RelayOptions): Promise<Relaying> {
       ...meeting.nodeOptions,
       services: { ...meeting.nodeOptions.services, ping: ping(), relay, ...forwarding?.services },
       mayConnect: () => queue.size < MAX_WAITING,
-      maxConnections: 1024
+      limit: { connections: 1024, ...options.limit }
     },
     push: queue.push,
     async listen(node) {

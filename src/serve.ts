@@ -6,6 +6,7 @@ import type { Event, Said } from './events.ts'
 import { wordsFor } from './files.ts'
 import { orAbort, type Queue } from './flow.ts'
 import type { Monitor } from './monitor.ts'
+import type { Limits } from './limits.ts'
 import { listenOn, type Node } from './node.ts'
 import { safe } from './safe.ts'
 import { unixAddr } from './transports/unix.ts'
@@ -29,6 +30,8 @@ export interface ServeOptions {
   cert?: string
   key?: string
   announce?: string[]
+  /** What peers may cost where it is not the default. */
+  limit?: Partial<Limits>
   readyFile?: string
   /** Stop after this long, in ms. */
   for?: number

@@ -30,7 +30,7 @@ async function commands(...group: string[]): Promise<string[]> {
 
 test('there is a page for each command and topic, and npm is told of every one', async () => {
   const wanted = ['p2pctl.1', ...(await commands()).map(name => `p2pctl-${name.replaceAll(' ', '-')}.1`)]
-  const topics = ['errors', 'exit-codes', 'environment', 'targets'].map(topic => `p2pctl-${topic}.7`)
+  const topics = ['errors', 'exit-codes', 'environment', 'targets', 'limits'].map(topic => `p2pctl-${topic}.7`)
   assert.ok(wanted.length > 30)
   assert.deepEqual(pages.toSorted(), [...wanted, ...topics].sort())
   assert.deepEqual([...manifest.man].sort(), pages.map(page => `./man/${page}`).sort())
@@ -62,7 +62,7 @@ suite('a page says what the help says', { skip: lacks('groff'), concurrency: 2 }
   })
 
   test('of a topic: every word', async () => {
-    for (const topic of ['errors', 'exit-codes', 'environment', 'targets']) {
+    for (const topic of ['errors', 'exit-codes', 'environment', 'targets', 'limits']) {
       const { stdout } = await run(['help', topic])
       const page = read(`p2pctl-${topic}.7`)
       for (const part of stdout.split('\n\n')) assert.ok(page.includes(inOneLine(part).trim()), `${topic}: ${part}`)

@@ -1,7 +1,7 @@
 import { type Command, Help, Option } from 'commander'
 import { muxerNames, securityNames } from '../offers.ts'
 import { transportNames } from '../transports.ts'
-import { count, duration, port, stunUrls, words } from './parse.ts'
+import { count, duration, limits, port, stunUrls, words } from './parse.ts'
 
 export const TARGET = 'a multiaddr, @file with one a line, or - for stdin; p2pctl help targets'
 
@@ -43,6 +43,12 @@ export function networked(command: Command, deadline?: Deadline): Command {
       new Option('--muxer <list>', 'likewise: yamux, mplex (default: both); QUIC and WebRTC bring their own').argParser(
         words(...muxerNames)
       )
+    )
+    .addOption(
+      new Option(
+        '--limit <list>',
+        'change limits on what peers may cost, as streams=128; p2pctl help limits'
+      ).argParser(limits)
     )
     .addOption(
       new Option('-w, --deadline <dur>', 'end the whole run after this long')

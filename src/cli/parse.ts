@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import { LONGEST_MS, msOf } from '../durations.ts'
+import { type LimitName, type Limits, limitNames, limitTable } from '../limits.ts'
 
 /** Parsers of option values: they throw what commander turns into exit 2 with a sentence. */
 
@@ -77,3 +78,53 @@ export function words(...known: string[]): Words {
   }
   return Object.assign(parse, { known })
 }
+
+/** `pending-per-ip=8,read-buffer=2MiB` -> those limits. */
+export function limits(text: string): Partial<Limits> {
+  return Object.fromEntries(text.split(',').map(part => limit(part.trim())))
+}
+
+function limit(text: string): [LimitName, number] {
+  const [name, value] = text.split(/=(.*)/s, 2) as [string, string | undefined]
+  if (!isLimit(name)) {
+    throw new InvalidArgumentError(`no limit "${name}": choose from ${limitNames.join(', ')}.`)
+  }
+  const { unit, range } = limitTable[name]
+  if (value == null) throw new InvalidArgumentError(`a limit is given as ${name}=VALUE.`)
+  const number = unit === 'bytes' ? size(value) : unit === 'ms' ? milliseconds(value) : whole(value)
+  if (number >= range[0] && number <= range[1]) return [name, number]
+  const [least, most] = range.map(bound => limitText(unit, bound))
+  throw new InvalidArgumentError(`${name} is ${least} to ${most}.`)
+}
+
+function isLimit(name: string): name is LimitName {
+  return Object.hasOwn(limitTable, name)
+}
+
+function milliseconds(text: string): number {
+  return text === '0' ? 0 : duration(text)
+}
+
+function whole(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('a whole number.')
+}
+
+/** 5000 ms -> `5s`, 16384 bytes -> `16KiB`, as --limit takes them. */
+export function limitText(unit: 'count' | 'bytes' | 'ms', value: number): string {
+  if (unit === 'count') return String(value)
+  const steps =
+    unit === 'ms'
+      ? ([
+          ['h', 3_600_000],
+          ['m', 60_000],
+          ['s', 1000]
+        ] as const)
+      : byteSteps
+  const [name, step] = steps.find(([, step]) => value >= step && value % step === 0) ?? [unit === 'ms' ? 'ms' : 'B', 1]
+  return `${value / step}${name}`
+}
+
+const byteSteps = Object.entries(sizes)
+  .filter(([name]) => name !== '')
+  .reverse()

@@ -1,6 +1,8 @@
 import type { Command } from 'commander'
 import { type Code, codes } from '../errors.ts'
+import { limitNames, limitTable, ownOptions } from '../limits.ts'
 import { declare } from './lazy.ts'
+import { limitText } from './parse.ts'
 import { envName, sectionOf } from './settings.ts'
 
 /** A paragraph, or terms, each with what it means: beside those that are shorter than the width, below the others. */
@@ -119,8 +121,30 @@ const targets: Topic = {
   ]
 }
 
+const limits: Topic = {
+  says: 'what peers may cost, and how to change it',
+  blocks: () => [
+    'What peers may cost, and the defaults. --limit NAME=VALUE changes one, or several with commas between: --limit pending-per-ip=8,read-buffer=2MiB.',
+    ...limitGroups().flatMap(([group, terms]) => [
+      `${group[0]!.toUpperCase()}${group.slice(1)}:`,
+      { terms, width: 28 }
+    ]),
+    'With an option of their own:',
+    { terms: ownOptions.map(([option, of, says]): [string, string] => [option, `${says} (${of})`]), width: 30 }
+  ]
+}
+
+function limitGroups(): [group: string, terms: [string, string][]][] {
+  const groups = new Map<string, [string, string][]>()
+  for (const name of limitNames) {
+    const { unit, group, says, ...row } = limitTable[name]
+    groups.set(group, [...(groups.get(group) ?? []), [`${name}=${limitText(unit, row.default)}`, says]])
+  }
+  return [...groups]
+}
+
 /** By the name that `help` takes. */
-export const topics: Record<string, Topic> = { errors, 'exit-codes': exitCodes, environment, targets }
+export const topics: Record<string, Topic> = { errors, 'exit-codes': exitCodes, environment, targets, limits }
 
 /** `dial, ping, dht`: a command with all of its own where they all take it. */
 function takersOf(program: Command, names: string[]): string {

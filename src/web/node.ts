@@ -21,8 +21,7 @@ export async function openPageNode(discovery: string[], stun: string[]): Promise
     security: ['noise'],
     muxer: ['yamux'],
     stun,
-    maxConnections: MOST_CONNECTIONS,
-    inboundUpgradeTimeout: UPGRADE_MS,
+    limit: { connections: MOST_CONNECTIONS, 'upgrade-timeout': UPGRADE_MS },
     services: {
       // before discovery, which asks for it
       pubsub: gossipService({ maxMessageBytes: MAX_MESSAGE_BYTES }),

@@ -1,17 +1,21 @@
-// Writes docs/events.md, docs/errors.md, the table in docs/metrics.md and the list of the manual's pages in package.json from the tables in src/; with
+// Writes docs/events.md, docs/errors.md, docs/limits.md, the table in docs/metrics.md and the list of the manual's pages in package.json from the tables in src/; with
 // --check it only says whether they are current.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Code, codes } from '../src/errors.ts'
 import { envelope, events } from '../src/events.ts'
 import { table } from '../src/cli.ts'
+import { limitText } from '../src/cli/parse.ts'
+import { libp2pDefaults, limitNames, limitTable, ownOptions } from '../src/limits.ts'
 import { type Metric, metrics, processMetrics } from '../src/metric-table.ts'
+import { limitTests } from './limit-tests.ts'
 import { manPages } from './man.ts'
 
 const root = join(import.meta.dirname, '..')
 const pages = {
   'docs/events.md': eventsPage(),
   'docs/errors.md': errorsPage(),
+  'docs/limits.md': limitsPage(),
   'docs/metrics.md': await metricsPage(),
   'package.json': await manifest()
 }
@@ -93,5 +97,57 @@ target: with several it is 0 or 1.
 | code | exit | means | what to do |
 |---|---|---|---|
 ${rows.join('\n')}
+`
+}
+
+function limitsPage(): string {
+  const tests = limitTests(join(root, 'test'))
+  const shownIn = (name: string): string =>
+    [...new Set(tests.get(name)?.map(({ file }) => `[${file.replace('.test.ts', '')}](../test/${file})`))].join(', ')
+  const libp2p = (name: string): string => libp2pDefaults[name] ?? 'none'
+  const groups = new Map<string, string[]>()
+  for (const name of limitNames) {
+    const { unit, group, says, default: value, range } = limitTable[name]
+    const [least, most] = range.map(bound => limitText(unit, bound))
+    const cells = [`\`${name}\``, limitText(unit, value), libp2p(name), says, `${least} to ${most}`, shownIn(name)]
+    groups.set(group, [...(groups.get(group) ?? []), `| ${cells.join(' | ')} |`])
+  }
+  const tables = [...groups].map(
+    ([group, rows]) => `## ${group[0]!.toUpperCase()}${group.slice(1)}
+
+| name | default | js-libp2p's | what | range | shown by |
+|---|---|---|---|---|---|
+${rows.join('\n')}
+`
+  )
+  const own = ownOptions.map(([option, commands, says]) => {
+    const [long = '', value = ''] = option.split(' ')
+    return `| \`${long}\` | ${value} | ${libp2p(long)} | ${says} | \`${commands}\` | ${shownIn(long)} |`
+  })
+  return `# Limits
+
+Written by \`npm run docs\` from src/limits.ts; \`p2pctl help limits\` says the same. What a peer, a name or a stranger may cost,
+with the defaults of p2pctl and of js-libp2p 3.3, and the test that shows each limit at its value and beyond.
+
+\`--limit NAME=VALUE\` changes one, or several with commas between, on each command that meets peers; \`P2PCTL_LIMIT\` and the
+config file do the same:
+
+\`\`\`console
+$ p2pctl listen --tcp 4001 --limit pending-per-ip=8,read-buffer=2MiB
+\`\`\`
+
+${tables.join('\n')}
+## With an option of their own
+
+| option | default | js-libp2p's | what | of | shown by |
+|---|---|---|---|---|---|
+${own.join('\n')}
+
+## Addresses that somebody else names
+
+No number, and a limit all the same: loopback, private and link-local addresses, those of carriers' NAT and of cloud metadata,
+and names that lead to them, are dialed only if a person gave them. Those that a DNS record, a DHT or a public peer names are left
+out and told of, since this machine would look around in its own network for a stranger; \`--allow-private\` dials them too. A
+peer in a private network may tell of others in the networks that this machine is in.
 `
 }

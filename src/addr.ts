@@ -45,12 +45,22 @@ const shapes: [Transport, RegExp][] = [
 ]
 
 const privateRanges = new BlockList()
+for (const range of ['::/127', 'fc00::/7', 'fe80::/10', 'fec0::/10', '64:ff9b:1::/48']) {
+  const [net = '', prefix] = range.split('/')
+  privateRanges.addSubnet(net, Number(prefix), 'ipv6')
+}
 for (const range of [
   ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.168.0.0/16'],
-  ...['::/127', 'fc00::/7', 'fe80::/10']
+  // DS-Lite, and the metadata service of Azure, which answers inside it alone
+  ...['192.0.0.0/24', '168.63.129.16/32']
 ]) {
-  const [net = '', prefix] = range.split('/')
-  privateRanges.addSubnet(net, Number(prefix), isIP(net) === 4 ? 'ipv4' : 'ipv6')
+  const [net = '', prefix = ''] = range.split('/')
+  const [a = 0, b = 0, c = 0, d = 0] = net.split('.').map(Number)
+  const [high, low] = [(a << 8) | b, (c << 8) | d].map(half => half.toString(16)) as [string, string]
+  // an IPv4 address in an IPv6 one leads to the same place: written so (which Node's list knows), by NAT64, by 6to4
+  privateRanges.addSubnet(net, Number(prefix), 'ipv4')
+  privateRanges.addSubnet(`64:ff9b::${high}:${low}`, 96 + Number(prefix), 'ipv6')
+  privateRanges.addSubnet(`2002:${high}:${low}::`, 16 + Number(prefix), 'ipv6')
 }
 
 /**
@@ -115,6 +125,13 @@ export function relayPart(addr: Multiaddr): Multiaddr | undefined {
   return at > 0 ? multiaddr(components.slice(0, at)) : undefined
 }
 
+/** What is connected to: of a circuit, its first relay. */
+export function headOf(addr: Multiaddr): Multiaddr {
+  const components = addr.getComponents()
+  const at = components.findIndex(({ name }) => name === 'p2p-circuit')
+  return at > 0 ? multiaddr(components.slice(0, at)) : addr
+}
+
 /** The circuit over which a /webrtc address is signalled; undefined where it names no relay. */
 export function circuitOf(addr: Multiaddr): Multiaddr | undefined {
   const components = addr.getComponents().filter(({ name }) => name !== 'webrtc')
@@ -151,6 +168,11 @@ export function scopeOf(addr: Multiaddr): 'public' | 'private' | 'circuit' {
   const family = isIP(value)
   if (family !== 0) return privateRanges.check(value, family === 4 ? 'ipv4' : 'ipv6') ? 'private' : 'public'
   return /^dns/.test(name) && /^[^.]+\.?$|\.(local|localhost)\.?$/i.test(value) ? 'private' : 'public'
+}
+
+/** Whether this machine or its own networks are what is connected to. */
+export function isPrivate(addr: Multiaddr): boolean {
+  return scopeOf(headOf(addr)) === 'private'
 }
 
 /** The IP family that the address asks for (of the relay, in a circuit); null where it leaves that open. */

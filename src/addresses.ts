@@ -3,8 +3,13 @@ import { peerIdOf } from './addr.ts'
 import type { DialOptions } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Event } from './events.ts'
-import { resolveAddr } from './resolve.ts'
+import { type Found, resolveAddr } from './resolve.ts'
 import type { Target } from './targets.ts'
+
+interface Sought extends Pick<Target, 'text' | 'addr'> {
+  /** Not a person named the address, but somebody whom nobody here knows. */
+  byStranger?: boolean | undefined
+}
 
 interface Addresses {
   addrs: Multiaddr[]
@@ -17,48 +22,54 @@ interface Addresses {
  * named sources know.
  */
 export async function* lookUp(
-  target: Pick<Target, 'text' | 'addr'>,
+  target: Sought,
   options: DialOptions,
   signal: AbortSignal
-): AsyncGenerator<Event<'dial.resolve' | 'source.end'>, Addresses> {
+): AsyncGenerator<Event<'dial.resolve' | 'dns.fault' | 'source.end'>, Addresses> {
   const found = yield* lookUpAll(target, options, signal)
   return options.admit == null ? found : { ...found, addrs: await options.admit(found.addrs, signal) }
 }
 
 async function* lookUpAll(
-  target: Pick<Target, 'text' | 'addr'>,
+  target: Sought,
   options: DialOptions,
   signal: AbortSignal
-): AsyncGenerator<Event<'dial.resolve' | 'source.end'>, Addresses> {
+): AsyncGenerator<Event<'dial.resolve' | 'dns.fault' | 'source.end'>, Addresses> {
   if (!isBare(target.addr)) return yield* resolveNames(target, options, signal)
   const startedAt = performance.now()
   const { findPeer } = await import('./find.ts')
   const found = yield* findPeer({ text: target.text, peerId: peerIdOf(target.addr)! }, options, signal)
   const addrs: Multiaddr[] = []
-  for (const addr of found) {
+  for (const { addr, byStranger } of found) {
     try {
-      addrs.push(...(yield* resolveNames({ ...target, addr }, options, signal)).addrs)
+      addrs.push(...(yield* resolveNames({ ...target, addr, byStranger }, options, signal)).addrs)
     } catch (error) {
       // one of several, which somebody else said
-      if (!(error instanceof Failure) || (addrs.length === 0 && addr === found.at(-1))) throw error
+      if (!(error instanceof Failure) || (addrs.length === 0 && addr === found.at(-1)?.addr)) throw error
     }
   }
   return { addrs, resolveMs: performance.now() - startedAt }
 }
 
 async function* resolveNames(
-  target: Pick<Target, 'text' | 'addr'>,
-  { ipv4, ipv6, dns, timeout: timeoutMs }: DialOptions,
+  target: Sought,
+  { ipv4, ipv6, dns, timeout: timeoutMs, limit, allowPrivate }: DialOptions,
   signal: AbortSignal
-): AsyncGenerator<Event<'dial.resolve'>, Addresses> {
+): AsyncGenerator<Event<'dial.resolve' | 'dns.fault'>, Addresses> {
   const startedAt = performance.now()
   const family = ipv4 === ipv6 ? undefined : ipv4 === true ? 4 : 6
-  const lookups = resolveAddr(target.addr, { dns, family, timeoutMs }, signal)
+  const { text, addr, byStranger } = target
+  const ruledOut: Event<'dns.fault'>[] = []
+  // of what leads nowhere the failure tells, where it matters
+  const onFound = (found: Found) => void (found.fault === 'private' && ruledOut.push(found as Event<'dns.fault'>))
+  const lookups = resolveAddr(addr, { dns, family, timeoutMs, limit, allowPrivate, byStranger, onFound }, signal)
   let resolveMs: number | null = null
   for (;;) {
-    const step = await lookups.next()
+    const step = await lookups.next().catch(error => error as Error)
+    for (const one of ruledOut.splice(0)) yield { ...one, target: text }
+    if (step instanceof Error) throw step
     if (step.done === true) return { addrs: step.value, resolveMs }
-    yield { ...step.value, target: target.text }
+    yield { ...step.value, target: text }
     resolveMs = performance.now() - startedAt
   }
 }

@@ -10,6 +10,7 @@ import { Failure } from './errors.ts'
 import type { Event } from './events.ts'
 import { tellIdentity } from './identified.ts'
 import { startLimit } from './limit.ts'
+import type { Limits } from './limits.ts'
 import type { Node } from './node.ts'
 import { limitsOf } from './protocols/circuit-limits.ts'
 import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
@@ -27,6 +28,8 @@ export interface DialOptions extends Wanted {
   stun?: string[] | undefined
   /** A DNS server to ask, `host[:port]`. */
   dns?: string | undefined
+  /** What names may cost, where it is not the default (limits.ts). */
+  limit?: Partial<Limits> | undefined
   /** Dial TCP from this port, so that several peers see one that is the same on this side. */
   localPort?: number | undefined
   /** Any certificate of a wss server will do. */
@@ -65,6 +68,7 @@ export interface Attempt {
 
 type DialEvent = Event<
   | 'dial.resolve'
+  | 'dns.fault'
   | 'source.end'
   | 'dial.attempt'
   | 'connection.open'

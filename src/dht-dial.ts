@@ -8,24 +8,16 @@ import { startLimit } from './limit.ts'
 import type { Node } from './node.ts'
 import { ipOf, whyNotFromHere } from './reach.ts'
 
-export interface LearnedOptions extends DialOptions {
-  /** Dial private addresses that a public node tells of. */
-  allowPrivate?: boolean | undefined
-}
-
 /** Addresses of one node that are tried. */
 export const MAX_DIALED = 4
 const LEAST_MS = 1000
 
 /** Whether an address that a node has told of is dialed: not a name, which may lead anywhere, and no relay's. */
-export function mayDial(addr: Multiaddr, peerId: string, teller: Multiaddr, options: LearnedOptions): boolean {
-  const scope = scopeOf(addr)
-  const { transport, ipv4, ipv6, allowPrivate = false } = options
-  if (scope === 'circuit' || ipOf(addr) == null || peerIdOf(addr) !== peerId) return false
+export function mayDial(addr: Multiaddr, peerId: string, teller: Multiaddr, options: DialOptions): boolean {
+  const { transport, ipv4, ipv6, allowPrivate } = options
+  if (scopeOf(addr) === 'circuit' || ipOf(addr) == null || peerIdOf(addr) !== peerId) return false
   if (ipv4 !== ipv6 && familyOf(addr) !== (ipv4 === true ? 4 : 6)) return false
-  // a node in the internet must not have this machine look around in its own network
-  if (scope === 'private' && scopeOf(teller) !== 'private' && !allowPrivate) return false
-  return whyNotFromHere(addr, { transport, announcedOver: allowPrivate ? null : teller }) == null
+  return whyNotFromHere(addr, { transport, allowPrivate, announcedOver: teller }) == null
 }
 
 /** Dials a node where others say that it is, one address after another. */

@@ -2,8 +2,8 @@
 import type { Connection } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { withPeerId } from './addr.ts'
-import { connect, furthest, labelOf } from './connect.ts'
-import { dialTold, type LearnedOptions, MAX_DIALED, mayDial, within } from './dht-dial.ts'
+import { connect, type DialOptions, furthest, labelOf } from './connect.ts'
+import { dialTold, MAX_DIALED, mayDial, within } from './dht-dial.ts'
 import { hashOf, idBytes } from './dht-keys.ts'
 import { Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
@@ -12,7 +12,7 @@ import type { Node } from './node.ts'
 import { askKad, KAD, type KadAnswer, type KadPeer, type KadRequest } from './protocols/kad.ts'
 import type { Target } from './targets.ts'
 
-export interface WalkOptions extends LearnedOptions {
+export interface WalkOptions extends DialOptions {
   /** /ipfs/kad/1.0.0 unless told. */
   dhtProtocol?: string | undefined
   /** The walk ends after this long, in ms. */

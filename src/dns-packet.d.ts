@@ -21,4 +21,5 @@ declare module 'dns-packet' {
   export function encode(packet: Packet): Uint8Array
   export const RECURSION_AVAILABLE: number
   export const AUTHORITATIVE_ANSWER: number
+  export const TRUNCATED_RESPONSE: number
 }

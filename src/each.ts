@@ -1,6 +1,6 @@
 /** Every address of some targets on its own, so that one that works hides none that fails. */
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
-import { scopeOf, transportOf, withPeerId } from './addr.ts'
+import { isPrivate, scopeOf, transportOf, withPeerId } from './addr.ts'
 import { lookUp } from './addresses.ts'
 import { connect, type DialOptions, furthest, labelOf } from './connect.ts'
 import { type Code, Failure } from './errors.ts'
@@ -155,8 +155,13 @@ async function* addJobs(
 ): AsyncGenerator<Said> {
   // one that the peer says it has beside those that are wanted; a target of the other family is a mistake
   const by = announcedOver == null ? null : leftOut(addr, options)
+  const byStranger = announcedOver != null && !isPrivate(announcedOver)
+  // what is skipped needs no look-up
+  const isRuledOut = by != null || (byStranger && options.allowPrivate !== true && isPrivate(addr))
   const asIs = { addrs: [addr], resolveMs: null }
-  const { addrs, resolveMs } = by != null ? asIs : yield* lookUp({ text: plan.target.text, addr }, options, signal)
+  const { addrs, resolveMs } = isRuledOut
+    ? asIs
+    : yield* lookUp({ text: plan.target.text, addr, byStranger }, options, signal)
   for (const found of addrs) {
     const skipped = await way.skips(found, announcedOver)
     plan.jobs.push({ plan, addr: found, resolveMs, skipped, lost: null, failures: [], done: skipped != null })

@@ -221,6 +221,7 @@ export const dnsFaults = [
   'loop',
   'repeated',
   'limit',
+  'private',
   'empty',
   'failed',
   'family'

@@ -1,6 +1,6 @@
 /** Where is a peer of which only the ID is known? Asks the named sources, side by side. */
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
-import { parseAddr, withPeerId } from './addr.ts'
+import { isPrivate, parseAddr, withPeerId } from './addr.ts'
 import { connect, type DialOptions } from './connect.ts'
 import { isKad } from './crawl.ts'
 import { idBytes } from './dht-keys.ts'
@@ -19,10 +19,22 @@ import { readTargets, type Target } from './targets.ts'
 
 type FindEvent = Event<'dial.resolve' | 'source.end'>
 
+/** Addresses of the peer, and who says so: a person or a neighbour, or else somebody who may have an end in view. */
+interface Told {
+  addrs: Multiaddr[]
+  byStranger: boolean
+}
+
+/** One of them. */
+export interface ToldAddr {
+  addr: Multiaddr
+  byStranger: boolean
+}
+
 interface Finder {
   source: string
   /** Gives addresses as it learns them, and ends when it can learn no more; the signal ends it too. */
-  find(signal: AbortSignal): AsyncGenerator<Multiaddr[]>
+  find(signal: AbortSignal): AsyncGenerator<Told>
   /** What was done, where nothing came of it. */
   report(): string
 }
@@ -40,24 +52,24 @@ export async function* findPeer(
   { text, peerId }: Pick<Target, 'text' | 'peerId'>,
   options: DialOptions,
   signal: AbortSignal
-): AsyncGenerator<FindEvent, Multiaddr[]> {
+): AsyncGenerator<FindEvent, ToldAddr[]> {
   const sought = peerId!
   const startedAt = performance.now()
   const finders = await findersOf(sought, options)
   using limit = startLimit(options.timeout, signal)
   const over = new AbortController()
   const until = AbortSignal.any([limit.signal, over.signal])
-  const found = new Map<string, Multiaddr>()
+  const found = new Map<string, ToldAddr>()
   const failed: string[] = []
   let rest: NodeJS.Timeout | undefined
   const run = async function* ({ source, find, report }: Finder): AsyncGenerator<FindEvent> {
     let count = 0
     let message: string | null = null
     try {
-      for await (const addrs of find(until)) {
+      for await (const { addrs, byStranger } of find(until)) {
         const fresh = addrs.map(addr => withPeerId(addr, sought)).filter(addr => !found.has(addr.toString()))
         if (fresh.length === 0) continue
-        for (const addr of fresh) found.set(addr.toString(), addr)
+        for (const addr of fresh) found.set(addr.toString(), { addr, byStranger })
         count += fresh.length
         const ms = performance.now() - startedAt
         rest ??= setTimeout(() => over.abort(), finders.length > 1 ? REST_MS : 0)
@@ -79,7 +91,7 @@ export async function* findPeer(
     clearTimeout(rest)
   }
   signal.throwIfAborted()
-  const relayed = options.relay == null ? [] : [throughRelay(options.relay, sought)]
+  const relayed = options.relay == null ? [] : [{ addr: throughRelay(options.relay, sought), byStranger: false }]
   const addrs = [...[...found.values()].slice(0, MOST), ...relayed]
   if (addrs.length > 0) return addrs
   throw new Failure('no_addresses', `cannot dial ${sought}: nobody knows where it is (${failed.join('; ')})`, {
@@ -104,21 +116,22 @@ async function findersOf(peerId: string, options: DialOptions): Promise<Finder[]
   return finders
 }
 
-function mdnsFinder(peerId: string, { psk }: DialOptions): Finder {
+function mdnsFinder(peerId: string, options: DialOptions): Finder {
+  const { psk } = options
   let report = (): string => ''
   return {
     source: 'mdns',
     report: () => report(),
     async *find(signal) {
-      const heard = createQueue<Multiaddr[]>()
+      const heard = createQueue<Told>()
       const found = (peer: { peerId: string; addrs: Multiaddr[]; from: string }): void => {
-        if (peer.peerId === peerId) void heard.push(dialable(peer.addrs, addrOfIp(peer.from)))
+        if (peer.peerId === peerId) void heard.push(toldBy(addrOfIp(peer.from), peer.addrs, options))
       }
       const fingerprint = psk == null ? null : (await (await import('./psk.ts')).readSwarmKey(psk)).fingerprint
       await using mdns = await openMdns({ fingerprint, peerId: '', found })
       report = () => mdns.report()
-      const asking = async function* (): AsyncGenerator<Multiaddr[]> {
-        for await (const _ of askAgain(mdns, signal)) yield []
+      const asking = async function* (): AsyncGenerator<Told> {
+        for await (const _ of askAgain(mdns, signal)) yield { addrs: [], byStranger: false }
       }
       yield* merge([asking(), heard.items(signal)])
     }
@@ -133,11 +146,11 @@ function bootstrapFinder(peerId: string, targets: Target[], options: DialOptions
     report: () => said.join(', ') || 'not answered in time',
     async *find(signal) {
       await using node = await openSeeker(options)
-      const askOne = async function* (target: Target): AsyncGenerator<Multiaddr[]> {
-        if (target.peerId === peerId) return yield [target.addr]
+      const askOne = async function* (target: Target): AsyncGenerator<Told> {
+        if (target.peerId === peerId) return yield { addrs: [target.addr], byStranger: false }
         try {
           const { connection, addr, identity, peerId: other } = await reach(node, target, options, signal)
-          if (other === peerId) return yield [multiaddr(addr)]
+          if (other === peerId) return yield { addrs: [multiaddr(addr)], byStranger: false }
           const who = safe(target.text)
           const protocols = identity?.protocols.filter(isKad) ?? []
           if (protocols.length === 0) said.push(`${who} keeps no DHT`)
@@ -145,9 +158,14 @@ function bootstrapFinder(peerId: string, targets: Target[], options: DialOptions
             const request = { rpc: 'find_node', key: idBytes(peerId) } as const
             const { closer } = await askKad(connection, protocol, [request], signal)
             const known = closer.find(one => one.peerId === peerId)?.addrs ?? []
-            const addrs = dialable(known, connection.remoteAddr)
-            if (addrs.length > 0) yield addrs
-            else said.push(known.length === 0 ? `${who} does not know it` : `${who} knows private addresses of it only`)
+            const told = toldBy(connection.remoteAddr, known, options)
+            if (told.addrs.length > 0) yield told
+            else
+              said.push(
+                known.length === 0
+                  ? `${who} does not know it`
+                  : `${who} knows private addresses of it only (--allow-private dials them)`
+              )
           }
         } catch (error) {
           if (!(error instanceof Failure)) throw error
@@ -171,14 +189,19 @@ function dhtFinder(peerId: string, targets: Target[], options: DialOptions): Fin
         if (event.type === 'dht.query' && event.step === 'sent') tally.asked++
         if (answered == null) continue
         tally.answered++
-        const told = answered.answer.closer.find(one => one.peerId === peerId)?.addrs ?? []
-        const addrs = dialable(told, answered.by.connection.remoteAddr)
-        if (addrs.length === 0) continue
-        yield addrs
+        const known = answered.answer.closer.find(one => one.peerId === peerId)?.addrs ?? []
+        const told = toldBy(answered.by.connection.remoteAddr, known, options)
+        if (told.addrs.length === 0) continue
+        yield told
         return
       }
     }
   }
+}
+
+/** What may be dialed of what somebody at this address tells. */
+function toldBy(teller: Multiaddr, addrs: Multiaddr[], options: DialOptions): Told {
+  return { addrs: dialable(addrs, teller, options), byStranger: !isPrivate(teller) }
 }
 
 /** A node that is nobody's: whom this side is in the dial that follows, those who are asked need not know. */

@@ -1,7 +1,7 @@
 /** Dials whom discovery names. Anybody may name anybody: so only a few at a time, and only so many in all. */
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { familyOf, peerIdOf, relayPart, withPeerId } from './addr.ts'
+import { familyOf, isPrivate, peerIdOf, relayPart, withPeerId } from './addr.ts'
 import { attempt, type DialOptions } from './connect.ts'
 import type { Said } from './events.ts'
 import { createQueue, pause } from './flow.ts'
@@ -9,7 +9,7 @@ import { tellIdentity } from './identified.ts'
 import type { Node } from './node.ts'
 import { identityEvent } from './protocols/identify.ts'
 import { ipOf, leftOut } from './reach.ts'
-import { dialable, type Found, isPrivate } from './sources/source.ts'
+import { dialable, type Found } from './sources/source.ts'
 
 /** Those that are dialed at a time. */
 const AT_ONCE = 4
@@ -100,7 +100,7 @@ function toDial(node: Node, addrs: Multiaddr[], toldBy: Multiaddr | null, option
   const mayBeDialed = (addr: Multiaddr): boolean => {
     const relay = relayPart(addr)
     if (relay != null && connected.has(peerIdOf(relay) ?? '')) return true
-    return (isClose || ipOf(addr) != null) && dialable([addr], toldBy).length > 0
+    return (isClose || ipOf(addr) != null) && dialable([addr], toldBy, options).length > 0
   }
   return addrs
     .filter(addr => leftOut(addr, options) == null)

@@ -83,7 +83,10 @@ export async function prepareGathering(options: GatherOptions, gossip: GossipOpt
   if (topics.length > 0) sources.push((await import('./sources/pubsub.ts')).pubsubSource(topics))
   const [{ ping }, { services, mayDial }] = await Promise.all([
     import('@libp2p/ping'),
-    openings({ dht, dhtProtocol, topics, targets }, { pubsub: gossipService(gossip) })
+    openings(
+      { dht, dhtProtocol, topics, targets, allowPrivate: options.allowPrivate },
+      { pubsub: gossipService(gossip) }
+    )
   ])
   return {
     nodeOptions: { services: { ...services, ping: ping() }, mayDial },

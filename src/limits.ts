@@ -247,3 +247,21 @@ export const ownOptions: [option: string, commands: string, says: string][] = [
   ['--keep-free 10', 'listen --recv', 'percent of the disk that is left free'],
   ['--interval 100ms', 'ping', 'the least time between pings; 10ms with -f']
 ]
+
+/** What js-libp2p 3.3 does where it is not told otherwise, for docs/limits.md; it has no such limit where nothing stands. */
+export const libp2pDefaults: Record<string, string> = {
+  pending: '10',
+  'upgrade-timeout': '10s',
+  'new-per-ip': '5',
+  connections: '300',
+  streams: '1000',
+  'read-buffer': '4MiB',
+  'dns-depth': '32',
+  'dns-addrs': '25',
+  'ping-streams': '2',
+  'ping-idle': '10s in all',
+  '--max-reservations': '15, kept after the peer has left',
+  '--ttl': '2h',
+  '--limit-duration': '2m',
+  '--limit-data': '128KiB, both ways together'
+}

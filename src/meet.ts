@@ -1,11 +1,13 @@
 /** How a node that listens is found by others: what `listen` and `relay` do besides waiting. */
-import { scopeOf, withPeerId } from './addr.ts'
+import { headOf, isPrivate, withPeerId } from './addr.ts'
 import { type Connected, connect, type DialOptions } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
 import { alongside, pause } from './flow.ts'
 import type { Node, NodeOptions, Service } from './node.ts'
+import type { Limits } from './limits.ts'
 import type { Mdns } from './protocols/mdns.ts'
+import { ipOf } from './reach.ts'
 import { createRoster } from './roster.ts'
 import { checkSources } from './sources/named.ts'
 import { discoveryService, pubsubSource, topicsOf } from './sources/pubsub.ts'
@@ -25,6 +27,10 @@ export interface MeetOptions {
   /** How the certificates of wss servers are looked at; see TlsOptions. */
   ca?: string | undefined
   insecure?: boolean | undefined
+  /** Dial private addresses too that others name. */
+  allowPrivate?: boolean | undefined
+  /** What names may cost (limits.ts). */
+  limit?: Partial<Limits> | undefined
 }
 
 export interface Meeting {
@@ -34,10 +40,11 @@ export interface Meeting {
   mdns: boolean
   /** Those that it announces itself on. */
   topics: string[]
-  insecure: boolean
+  /** For the dials of all of them. */
+  dialing: DialOptions
 }
 
-const DIALING = { timeout: 10_000 }
+const TIMEOUT_MS = 10_000
 /** Between two tries to connect to a peer that is away; it doubles. */
 const FIRST_WAIT_MS = 500
 const LONGEST_WAIT_MS = 30_000
@@ -46,27 +53,30 @@ const TAG = { 'p2pctl-bootstrap': { value: 50 } }
 
 /** Reads the options, before there is a node. */
 export async function prepareMeeting(options: MeetOptions): Promise<Meeting> {
-  const { mdns = false, insecure = false, bootstrap, dht, dhtProtocol } = options
+  const { mdns = false, insecure = false, bootstrap, dht, dhtProtocol, allowPrivate, limit } = options
   // others may come and subscribe, where it is not this side that has to begin
   checkSources({ bootstrap, dht, dhtProtocol })
   const targets = bootstrap == null ? [] : await readTargets(bootstrap)
   const topics = options.pubsub == null ? [] : topicsOf(options.pubsub)
   const services: Record<string, Service> = {}
   if (topics.length > 0) services.pubsub = (await import('./gossip.ts')).gossipService()
-  return { nodeOptions: await openings({ ...options, topics, targets }, services), targets, mdns, topics, insecure }
+  const nodeOptions = await openings({ ...options, topics, targets }, services)
+  return { nodeOptions, targets, mdns, topics, dialing: { timeout: TIMEOUT_MS, insecure, allowPrivate, limit } }
 }
 
 /** What a node has to be opened with so that it is found; gossipsub comes first where there are topics. */
 export async function openings(
-  { dht, dhtProtocol, topics, targets }: Pick<MeetOptions, 'dht' | 'dhtProtocol'> & Pick<Meeting, 'topics' | 'targets'>,
+  options: Pick<MeetOptions, 'dht' | 'dhtProtocol' | 'allowPrivate'> & Pick<Meeting, 'topics' | 'targets'>,
   first: Record<string, Service>
 ): Promise<Meeting['nodeOptions']> {
+  const { dht, dhtProtocol, topics, targets } = options
   const services = { ...first }
   if (topics.length > 0) services.discovery = await discoveryService(topics, { announce: true })
   if (dht === true) services.dht = (await import('./dht.ts')).dhtService({ protocol: dhtProtocol, serve: true })
   // whom a DHT of the internet names is not sought in the own network
-  const isPrivate = targets.some(({ addr }) => scopeOf(addr) === 'private')
-  return { services, mayDial: addr => isPrivate || scopeOf(addr) !== 'private' }
+  const isOpen = options.allowPrivate === true || targets.some(({ addr }) => isPrivate(addr))
+  // and a name may lead anywhere
+  return { services, mayDial: addr => isOpen || (ipOf(headOf(addr)) != null && !isPrivate(addr)) }
 }
 
 /** Answers the local network, if that was asked for. Throws Failure. */
@@ -88,10 +98,9 @@ export async function openAnswerer(node: Node, { mdns }: Pick<Meeting, 'mdns'>):
  */
 export async function* whileMeeting<T>(
   node: Node,
-  { targets, topics, insecure }: Meeting,
+  { targets, topics, dialing }: Meeting,
   serving: AsyncGenerator<Said, T>
 ): AsyncGenerator<Said, T> {
-  const dialing = { ...DIALING, insecure }
   const seen = createRoster([], () => {})
   return yield* alongside(serving, signal => {
     const search = { node, options: { ...dialing, watch: true }, seen, signal }

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Component, Multiaddr } from '@multiformats/multiaddr'
-import { familyOf, relayPart, scopeOf, transportOf } from './addr.ts'
+import { familyOf, isPrivate, relayPart, scopeOf, transportOf } from './addr.ts'
 import { whyNotPrivate } from './private-network.ts'
 import { transportFor, whyNoTransport } from './transports.ts'
 
@@ -17,6 +17,8 @@ export interface Wanted {
   ipv6?: boolean | undefined
   /** The key of a private network, which some transports go past. */
   psk?: string | undefined
+  /** Dial private addresses too that somebody else names: DNS records, a DHT, peers that announce themselves. */
+  allowPrivate?: boolean | undefined
 }
 
 /** The option that leaves an address out; null if none does. */
@@ -48,12 +50,12 @@ export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string |
   if (transportFor(kind) == null) return whyNoTransport(kind).says
   if (kind === 'circuit' || kind === 'webrtc') {
     const relay = relayPart(addr)
-    const { announcedOver, interfaces } = options
+    const { announcedOver, interfaces, allowPrivate } = options
     // of a peer behind a relay it is the relay that is somewhere
     const over = announcedOver == null ? null : (relayPart(announcedOver) ?? announcedOver)
     return relay == null
       ? 'it names no relay'
-      : whyNotFromHere(relay, { announcedOver: over, ...(interfaces && { interfaces }) })
+      : whyNotFromHere(relay, { announcedOver: over, allowPrivate, ...(interfaces && { interfaces }) })
   }
   const { interfaces = networkInterfaces(), announcedOver } = options
   const own = Object.values(interfaces).flatMap(list => list ?? [])
@@ -64,7 +66,9 @@ export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string |
     return isHere ? null : 'a socket of another machine'
   }
   const ip = ipOf(addr)
-  if (ip == null) return null
+  const isStrange = announcedOver != null && options.allowPrivate !== true && !isNear(announcedOver, isOwn)
+  // one of the machine or of the local network; what other names lead to is known once they are looked up
+  if (ip == null) return isStrange && isPrivate(addr) ? STRANGE : null
   const isPublic = scopeOf(addr) === 'public'
   if (isIP(ip) === 6 && isPublic && !own.some(({ address, internal }) => isGlobal6(address) && !internal)) {
     return 'this machine has no IPv6 address'
@@ -72,10 +76,22 @@ export function whyNotFromHere(addr: Multiaddr, options: ReachOptions): string |
   if (announcedOver == null || isPublic) return null
   const from = ipOf(announcedOver)
   if (['0.0.0.0', '::'].includes(ip)) return 'it names no machine'
+  if (options.allowPrivate === true) return null
   if (isLoopback(ip)) return from != null && isOwn(from) ? null : 'loopback of another machine'
-  if (ip === from || isOwn(ip)) return null
-  if (/^fe[89ab]/i.test(ip)) return 'link-local, on a link that it does not name'
-  return own.some(({ cidr }) => cidr != null && inRange(ip, cidr)) ? null : 'a private address of another network'
+  const isMine = ip === from || isOwn(ip)
+  if (!isMine && /^fe[89ab]/i.test(ip)) return 'link-local, on a link that it does not name'
+  const isHere = isMine || own.some(({ cidr }) => cidr != null && inRange(ip, cidr))
+  if (!isHere) return 'a private address of another network'
+  return isStrange ? STRANGE : null
+}
+
+/** A node in the internet must not have this machine look around in its own network. */
+const STRANGE = 'a private address, which a public peer tells of (--allow-private dials it)'
+
+/** Whether somebody at that address is in the networks of this machine, or is the machine itself. */
+function isNear(teller: Multiaddr, isOwn: (ip: string) => boolean): boolean {
+  const ip = ipOf(teller)
+  return isPrivate(teller) || (ip != null && isOwn(ip))
 }
 
 /** The IP address that an address begins with. */

@@ -62,7 +62,8 @@ export async function prepareRelay(options: RelayOptions): Promise<Relaying> {
     maxReservationsPerIp: options.maxReservationsPerIp,
     mayUse,
     trafficMs: TRAFFIC_MS,
-    report: event => void queue.push(event)
+    report: event => void queue.push(event),
+    isBusy: () => queue.size >= MAX_WAITING
   })
   return {
     nodeOptions: {

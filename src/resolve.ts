@@ -1,7 +1,8 @@
 import { isIP } from 'node:net'
 import { multiaddr } from '@multiformats/multiaddr'
-import { parseAddr } from './addr.ts'
+import { isPrivate, parseAddr } from './addr.ts'
 import { Failure } from './errors.ts'
+import { type Limits, limitsOf } from './limits.ts'
 import { openNames } from './lookup.ts'
 import { safe } from './safe.ts'
 import type { Component, Multiaddr } from '@multiformats/multiaddr'
@@ -10,6 +11,12 @@ import type { LookupOptions, Names } from './lookup.ts'
 
 export interface ResolveOptions extends LookupOptions {
   family?: 4 | 6 | undefined
+  /** What a name may cost, where it is not the default. */
+  limit?: Partial<Limits> | undefined
+  /** Not a person named the address, but somebody whom nobody here knows. */
+  byStranger?: boolean | undefined
+  /** Private addresses count too that somebody else names, in a record of DNS as well. */
+  allowPrivate?: boolean | undefined
   /** Hears of each record that a look-up gave, and of each address that leads nowhere. */
   onFound?: ((found: Found) => void) | undefined
 }
@@ -17,14 +24,14 @@ export interface ResolveOptions extends LookupOptions {
 export type Found = Event<'dns.record' | 'dns.fault'>
 type Fault = Event<'dns.fault'>['fault']
 
-// a dnsaddr fans out at each level: 2^31 addresses with js-libp2p's 32 levels
-const maxDepth = 4
-const maxQueries = 32
-const maxAddrs = 16
+/** Records of one answer that are read: 64 KiB hold thousands, and each may lead to as many again. */
+const MOST_RECORDS = 256
 
 interface Search {
   names: Names
   family: 4 | 6 | undefined
+  limits: Limits
+  allowPrivate: boolean
   depth: number
   queries: number
   seen: Set<string>
@@ -39,6 +46,8 @@ interface Candidate {
   addr: Multiaddr
   /** Nothing left to look up: an IP address, or a name that the transport itself needs. */
   done: boolean
+  /** Somebody else named it: where it is private, this machine would look around in its own network for a stranger. */
+  told: boolean
   /** The addresses that led to it. */
   path: string[]
 }
@@ -46,7 +55,8 @@ interface Candidate {
 /**
  * The addresses that can be dialed for an address with names in it: /dnsaddr by its TXT records, /dns* by IP address.
  * Before /ws and /wss the name stays (Host header, SNI), and is looked up all the same. Yields one event a look-up.
- * Throws Failure dns_not_found, dnsaddr_empty, io_timeout, or no_addresses where `family` rules everything out.
+ * Throws Failure dns_not_found, dnsaddr_empty, io_timeout, or no_addresses where everything is of another family, or
+ * private and nobody's wish.
  */
 export async function* resolveAddr(
   addr: Multiaddr,
@@ -54,13 +64,14 @@ export async function* resolveAddr(
   signal: AbortSignal
 ): AsyncGenerator<Event<'dial.resolve'>, Multiaddr[]> {
   signal.throwIfAborted()
-  const { family } = options
+  const { family, byStranger = false, allowPrivate = false } = options
+  const limits = limitsOf(options.limit)
   const names = openNames(options, signal)
   const found = options.onFound ?? (() => {})
   const rest = { seen: new Set<string>(), asked: new Map(), found, events: [], problems: [] }
-  const search: Search = { names, family, depth: 0, queries: 0, ...rest }
+  const search: Search = { names, family, limits, allowPrivate, depth: 0, queries: 0, ...rest }
   try {
-    let candidates: Candidate[] = [{ addr, done: false, path: [] }]
+    let candidates: Candidate[] = [{ addr, done: false, told: byStranger, path: [] }]
     // level by level, so that what the limits cut off does not depend on which server answers first
     for (; candidates.some(({ done }) => !done); search.depth++) {
       const next = await Promise.all(candidates.map(candidate => step(candidate, search)))
@@ -68,10 +79,9 @@ export async function* resolveAddr(
       candidates = unique(next.flat())
     }
     if (candidates.length === 0) throw emptyHanded(addr, search)
-    for (const left of candidates.slice(maxAddrs)) {
-      note(`${left.addr}`, 'limit', `more than ${maxAddrs} addresses`, search)
-    }
-    return candidates.slice(0, maxAddrs).map(candidate => candidate.addr)
+    const most = limits['dns-addrs']
+    for (const left of candidates.slice(most)) note(`${left.addr}`, 'limit', `more than ${most} addresses`, search)
+    return candidates.slice(0, most).map(candidate => candidate.addr)
   } finally {
     names.close()
   }
@@ -86,9 +96,13 @@ async function step(candidate: Candidate, search: Search): Promise<Candidate[]> 
   const head = circuit === -1 ? components : components.slice(0, circuit)
   const tail = components.slice(head.length)
   const name = head[0]?.name
+  if (candidate.told && !search.allowPrivate && isPrivate(candidate.addr)) {
+    notePrivate(candidate.addr, search)
+    return []
+  }
   try {
     if (name === 'dnsaddr') return await stepDnsaddr(head, tail, candidate.path, search)
-    if (name === 'dns' || name === 'dns4' || name === 'dns6') return await stepHost(head, tail, search)
+    if (name === 'dns' || name === 'dns4' || name === 'dns6') return await stepHost(head, tail, candidate.told, search)
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     note(`${candidate.addr}`, error.code === 'dnsaddr_empty' ? 'limit' : 'failed', error, search)
@@ -106,6 +120,12 @@ function note(addr: string, fault: Fault, problem: Failure | string, { problems,
   found({ type: 'dns.fault', addr, fault, message: problem instanceof Failure ? problem.message : problem })
 }
 
+function notePrivate(addr: Multiaddr, search: Search): void {
+  const message = `${safe(`${addr}`)} is a private address that somebody else names`
+  const hint = 'if you trust who says so, --allow-private dials it'
+  note(`${addr}`, 'private', new Failure('no_addresses', message, { phase: 'resolve', hint }), search)
+}
+
 async function stepDnsaddr(head: Component[], tail: Component[], path: string[], search: Search): Promise<Candidate[]> {
   const addr = multiaddr(head).toString()
   const key = multiaddr([...head, ...tail]).toString()
@@ -115,8 +135,9 @@ async function stepDnsaddr(head: Component[], tail: Component[], path: string[],
     return []
   }
   search.seen.add(key)
-  if (search.depth >= maxDepth) {
-    note(key, 'limit', `${safe(addr)} is more than ${maxDepth} levels deep`, search)
+  const deepest = search.limits['dns-depth']
+  if (search.depth >= deepest) {
+    note(key, 'limit', `${safe(addr)} is more than ${deepest} levels deep`, search)
     return []
   }
   const name = `_dnsaddr.${head[0]!.value}`
@@ -134,10 +155,12 @@ async function stepDnsaddr(head: Component[], tail: Component[], path: string[],
       const seen = records.length === 0 ? 'no TXT record' : `no TXT record that begins with "${prefix}"`
       note(key, 'empty', `there is ${seen} at ${safe(name)}`, search)
     }
-    return records.flatMap(record => usable(record, ending, found) ?? [])
+    const more = records.length - MOST_RECORDS
+    if (more > 0) note(key, 'limit', `${more} records more than the ${MOST_RECORDS} of one name that are read`, search)
+    return records.slice(0, MOST_RECORDS).flatMap(record => usable(record, ending, found) ?? [])
   }
   const addrs = await lookUp(name, addr, 1, ask, toAddrs, search)
-  return addrs.map(found => ({ addr: whole(found), done: false, path: [...path, key] }))
+  return addrs.map(found => ({ addr: whole(found), done: false, told: true, path: [...path, key] }))
 }
 
 const prefix = 'dnsaddr='
@@ -163,7 +186,7 @@ function usable(record: string, ending: string, found: Tell): Multiaddr | undefi
   }
 }
 
-async function stepHost(head: Component[], tail: Component[], search: Search): Promise<Candidate[]> {
+async function stepHost(head: Component[], tail: Component[], told: boolean, search: Search): Promise<Candidate[]> {
   const [first, ...rest] = head as [Component, ...Component[]]
   const addr = multiaddr(head).toString()
   const { family } = search
@@ -187,8 +210,13 @@ async function stepHost(head: Component[], tail: Component[], search: Search): P
   const addrs = await lookUp(`${first.name} ${first.value}`, addr, families.length, ask, toAddrs, search)
   // a WebSocket server tells its sites apart by name, and its certificate is for the name
   const named = rest.some(({ name }) => name === 'ws' || name === 'wss')
-  const dialed = named ? [multiaddr(head)] : addrs
-  return dialed.map(found => ({ addr: multiaddr([...found.getComponents(), ...tail]), done: true, path: [] }))
+  const whole = (found: Multiaddr) => multiaddr([...found.getComponents(), ...tail])
+  const ruledOut = told && !search.allowPrivate ? addrs.filter(isPrivate) : []
+  for (const found of ruledOut) notePrivate(whole(found), search)
+  // a name that stays is looked up again when it is dialed, and nobody knows which of its addresses is taken then
+  const kept = named && ruledOut.length === 0 ? [multiaddr(head)] : []
+  const dialed = named ? kept : addrs.filter(found => !ruledOut.includes(found))
+  return dialed.map(found => ({ addr: whole(found), done: true, told, path: [] }))
 }
 
 /** Asks once for each key, times it, and says so in an event, with no addresses if it failed. */
@@ -203,8 +231,9 @@ async function lookUp(
   const known = search.asked.get(key)
   if (known !== undefined) return toAddrs(await known)
   search.queries += queries
-  if (search.queries > maxQueries) {
-    throw new Failure('dnsaddr_empty', `more than ${maxQueries} DNS queries`, { phase: 'resolve' })
+  const most = search.limits['dns-queries']
+  if (search.queries > most) {
+    throw new Failure('dnsaddr_empty', `more than ${most} DNS queries`, { phase: 'resolve' })
   }
   const started = performance.now()
   const answers = ask()
@@ -222,6 +251,13 @@ async function lookUp(
 function emptyHanded(asked: Multiaddr, search: Search): Failure {
   const { problems, family } = search
   const options = { phase: 'resolve', addr: asked.toString() } as const
+  const ruledOut = problems.filter(problem => problem instanceof Failure && problem.code === 'no_addresses')
+  if (ruledOut.length > 0) {
+    const { message, hint } = ruledOut[0] as Failure
+    const others = ruledOut.length === 1 ? '' : `, and so are ${ruledOut.length - 1} more`
+    const says = `cannot dial ${safe(`${asked}`)}: ${message}${others}`
+    return new Failure('no_addresses', says, { ...options, hint })
+  }
   const first = problems.find(problem => problem instanceof Failure && problem.code !== 'dnsaddr_empty')
   if (first instanceof Failure) {
     return new Failure(first.code, first.message, { ...options, hint: first.hint, cause: first })

@@ -261,12 +261,30 @@ test('the scope of an address', () => {
   const scopes = {
     private: [
       ...['127.0.0.1', '10.1.2.3', '172.16.0.1', '172.31.255.255', '192.168.1.1', '169.254.169.254', '0.0.0.0'],
-      ...['100.64.0.1', '100.127.255.255', '::1', '::', 'fe80::1', 'fd00::1', 'fc00::1', '::ffff:10.0.0.1'],
+      ...['100.64.0.1', '100.127.255.255', '::1', '::', 'fe80::1', 'fec0::1', 'fd00::1', 'fc00::1', '168.63.129.16'],
+      // the same place as the IPv4 address in them
+      ...[
+        '::ffff:10.0.0.1',
+        '::ffff:7f00:1',
+        '64:ff9b::127.0.0.1',
+        '64:ff9b::a9fe:a9fe',
+        '64:ff9b:1::1',
+        '2002:c0a8:101::'
+      ],
       ...['localhost', 'LOCALHOST', 'printer', 'printer.local', 'a.localhost', 'printer.local.']
     ],
     public: [
       ...['1.1.1.1', '172.15.255.255', '172.32.0.1', '100.63.255.255', '100.128.0.0', '192.169.0.1', '11.0.0.1'],
-      ...['2001:db8::1', 'fec0::1', '::ffff:1.1.1.1', 'example.org', 'local.example', 'notlocal.org']
+      ...[
+        '2001:db8::1',
+        '::ffff:1.1.1.1',
+        '64:ff9b::1.1.1.1',
+        '2002:101:101::1',
+        '168.63.129.15',
+        'example.org',
+        'local.example',
+        'notlocal.org'
+      ]
     ]
   }
   for (const [scope, hosts] of Object.entries(scopes)) {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { codes } from '../src/errors.ts'
 import { events } from '../src/events.ts'
+import { limitNames, limitTable } from '../src/limits.ts'
 import { transportNames } from '../src/transports.ts'
 import { bin, run } from './helpers/cli.ts'
 import { noTerminal, openTerminal, type Terminal } from './helpers/terminal.ts'
@@ -114,6 +115,25 @@ suite('what is offered', { concurrency: 2 }, () => {
     })
     assert.deepEqual((await at('ping', '--muxer=yamux,')).words, ['--muxer=yamux,mplex'])
     assert.deepEqual((await at('listen', '--serve', '')).words, ['autonat', 'perf'])
+  })
+
+  test('the names of limits, each once, with what they are for', async () => {
+    const all = await at('listen', '--limit', '')
+    assert.equal(all.kind, 'open')
+    assert.deepEqual(
+      all.words,
+      limitNames.map(name => `${name}=`)
+    )
+    assert.equal(all.says['streams='], limitTable.streams.says)
+    assert.deepEqual((await at('ping', '--limit', 'dns-d')).words, ['dns-depth='])
+    const lead = 'streams=9,dns-depth=2,'
+    assert.deepEqual((await at('ping', '--limit', `${lead}dns-`)).words, [`${lead}dns-queries=`, `${lead}dns-addrs=`])
+    assert.deepEqual((await at('addr', 'resolve', `--limit=${lead}st`)).words, [
+      `--limit=${lead}stop-in-order=`,
+      `--limit=${lead}stop-hard=`
+    ])
+    // the value is a person's
+    assert.deepEqual((await at('ping', '--limit', 'streams=')).words, [])
   })
 
   test('files and folders where there are some, addresses where one is wanted', async () => {

@@ -35,7 +35,7 @@ describe('dial --each', patient, () => {
     const TXT = [tcp, dead, ws, quic].map(addr => `dnsaddr=${addr}`)
     await using dns = await startDns({ '_dnsaddr.example.test': { TXT } })
     const target = '/dnsaddr/example.test'
-    const said = await run(target, { dns: dns.address })
+    const said = await run(target, { dns: dns.address, allowPrivate: true })
     assert.deepEqual(outcomes(said), [
       [bare(tcp), 'ok'],
       [bare(dead), 'connection_refused'],
@@ -70,9 +70,9 @@ describe('dial --each', patient, () => {
       '_dnsaddr.good.test': zone([addrOf(peer), quic]),
       '_dnsaddr.half.test': zone([addrOf(peer), dead])
     })
-    const good = await run('/dnsaddr/good.test', { dns: dns.address })
+    const good = await run('/dnsaddr/good.test', { dns: dns.address, allowPrivate: true })
     assert.deepEqual([one(good, 'dial.target').skipped, one(good, 'run.summary').exit_code], [1, 0])
-    const half = await run('/dnsaddr/half.test', { dns: dns.address, any: true })
+    const half = await run('/dnsaddr/half.test', { dns: dns.address, allowPrivate: true, any: true })
     assert.deepEqual([one(half, 'dial.target').failed, one(half, 'run.summary').exit_code], [1, 0])
     assert.equal(only(half, 'error').length, 0)
   })
@@ -256,7 +256,10 @@ describe('which addresses this machine can dial', () => {
     [far, null, null],
     ['/ip4/10.0.0.1/tcp/1', null, null],
     ['/ip4/10.0.0.1/tcp/1', far, 'a private address of another network'],
-    ['/ip4/192.168.7.9/tcp/1', far, null],
+    ['/ip4/192.168.7.9/tcp/1', far, 'a private address, which a public peer tells of (--allow-private dials it)'],
+    ['/ip4/192.168.7.9/tcp/1', '/ip4/192.168.7.1/tcp/5', null],
+    ['/dns4/printer.local/tcp/1', far, 'a private address, which a public peer tells of (--allow-private dials it)'],
+    ['/dns4/printer.local/tcp/1', '/ip4/192.168.7.1/tcp/5', null],
     ['/ip4/127.0.0.1/tcp/1', far, 'loopback of another machine'],
     ['/ip4/127.0.0.1/tcp/1', '/ip4/192.168.7.2/tcp/5', null],
     ['/ip4/0.0.0.0/tcp/1', far, 'it names no machine'],
@@ -282,6 +285,13 @@ describe('which addresses this machine can dial', () => {
       assert.equal(why(addr, over), expected)
     })
   }
+
+  test('--allow-private asks for all of them but those that name no machine, or a socket of another', () => {
+    for (const [addr, over, reason] of cases) {
+      const expected = /names no|socket of another|no IPv6|WebTransport/.test(reason ?? '') ? reason : null
+      assert.equal(why(addr, over, { allowPrivate: true }), expected, addr)
+    }
+  })
 
   test('with a global or local IPv6 address, IPv6 is dialed', () => {
     assert.equal(

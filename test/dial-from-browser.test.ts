@@ -132,7 +132,7 @@ describe('dial --from-browser', patient, () => {
     const webtransport = '/ip4/127.0.0.1/udp/4001/quic-v1/webtransport'
     const TXT = [...peer.addrs, dead, webtransport].map(addr => `dnsaddr=${addr}`)
     await using dns = await startDns({ '_dnsaddr.peer.test': { TXT } })
-    const words = ['--dns', dns.address, '/dnsaddr/peer.test']
+    const words = ['--dns', dns.address, '--allow-private', '/dnsaddr/peer.test']
     const all = await dial(words)
     ended(all, 1, 'error')
     const { working, failed, skipped } = one(all.events, 'dial.target')

@@ -115,7 +115,7 @@ describe('dial', patient, () => {
     const TXT = [dead, addrOf(peer), never].map(addr => `dnsaddr=${addr}`)
     await using dns = await startDns({ '_dnsaddr.example.test': { TXT } })
     const target = `/dnsaddr/example.test/p2p/${peer.peerId}`
-    const said = await run(target, { dns: dns.address })
+    const said = await run(target, { dns: dns.address, allowPrivate: true })
     assert.deepEqual(one(said, 'dial.resolve').addrs.length, 3)
     const attempts = only(said, 'dial.attempt')
     assert.deepEqual(
@@ -134,9 +134,10 @@ describe('dial', patient, () => {
     const ws = `/ip4/127.0.0.1/tcp/${await closedPort()}/ws/p2p/${peer.peerId}`
     const TXT = [dead, ws, addrOf(peer)].map(addr => `dnsaddr=${addr}`)
     await using dns = await startDns({ '_dnsaddr.example.test': { TXT } })
-    const said = await run('/dnsaddr/example.test', { dns: dns.address, ipv4: true, transport: ['tcp'] })
+    const named = { dns: dns.address, allowPrivate: true }
+    const said = await run('/dnsaddr/example.test', { ...named, ipv4: true, transport: ['tcp'] })
     assert.deepEqual([one(said, 'dial.attempt').addr, one(said, 'dial.attempt').of], [addrOf(peer), 1])
-    const none = await run('/dnsaddr/example.test', { dns: dns.address, transport: ['circuit'] })
+    const none = await run('/dnsaddr/example.test', { ...named, transport: ['circuit'] })
     const { code, phase, hint } = one(none, 'error')
     assert.deepEqual([code, phase, hint], ['no_addresses', 'resolve', 'leave out --transport, or give another address'])
   })

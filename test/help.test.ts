@@ -113,7 +113,7 @@ test('help on the environment names the commands that take a variable, and where
   const text = (await help('help', 'environment')).replace(/\n {6,}/g, ' ')
   const takers = (name: string): string | undefined => new RegExp(`^  P2PCTL_${name} +(.+)$`, 'm').exec(text)?.[1]
   assert.equal(takers('JSON'), 'every command')
-  assert.equal(takers('ALLOW_PRIVATE'), 'dht')
+  assert.equal(takers('NODE'), 'dht')
   assert.equal(takers('COUNT'), 'ping, dht providers, dht get, pubsub sub')
   assert.equal(
     takers('CA'),
@@ -183,6 +183,7 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
     // what has no end of its own gets one
     env = {
       P2PCTL_DNS: dns.address,
+      P2PCTL_ALLOW_PRIVATE: 'true',
       P2PCTL_COUNT: '1',
       P2PCTL_FOR: '1s',
       P2PCTL_BROWSER_PATH: await chromiumPath(),

@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  statfsSync,
   symlinkSync,
   writeFileSync
 } from 'node:fs'
@@ -29,6 +30,7 @@ import {
   sha256
 } from './helpers/send-peers.ts'
 import { failureOf } from './helpers/collect.ts'
+import { defaultOf } from './helpers/limits.ts'
 import { type InboxOptions, openInbox } from '../src/inbox.ts'
 import { numbered } from '../src/names.ts'
 import { encodeSenderFrame, KIND, STATUS } from '../src/protocols/send-frames.ts'
@@ -256,6 +258,51 @@ test('a sender that lies about size or hash leaves nothing', async () => {
   assert.equal((await exchange(it.connection, offerOf('a', 2 ** 40))).status, STATUS.TOO_LARGE)
   assert.deepEqual(below(it.dir), [])
   for (let i = 0; i < 5; i++) await it.next('file.refused')
+})
+
+const MAX_FILE = defaultOf('listen', '--max-file')
+const MAX_TOTAL = defaultOf('listen', '--max-total')
+
+test('limit --max-file: 100 MiB are taken, and not one byte more', async () => {
+  await using it = await withInbox({ maxFile: MAX_FILE })
+  // an offer that is taken, of which nothing comes
+  assert.equal((await exchange(it.connection, offerOf('a', 104_857_600))).status, STATUS.MALFORMED)
+  const refused = await exchange(it.connection, offerOf('a', 104_857_601))
+  assert.deepEqual([refused.status, refused.max_size], [STATUS.TOO_LARGE, 104_857_600])
+  assert.deepEqual(below(it.dir), [])
+})
+
+test('limit --max-total: 1 GiB in all is taken, and not one byte more', async () => {
+  await using it = await withInbox({ maxFile: 2 ** 40, maxTotal: MAX_TOTAL })
+  assert.equal((await exchange(it.connection, offerOf('a', 2 ** 30))).status, STATUS.MALFORMED)
+  assert.equal((await exchange(it.connection, offerOf('a', 2 ** 30 + 1))).status, STATUS.NO_SPACE)
+  // what is there counts
+  await send(it.connection, file('a', new Uint8Array(5000)))
+  assert.equal((await exchange(it.connection, offerOf('b', 2 ** 30 - 5000))).status, STATUS.MALFORMED)
+  assert.equal((await exchange(it.connection, offerOf('b', 2 ** 30 - 4999))).status, STATUS.NO_SPACE)
+})
+
+test('limit --keep-free: 10 % of the disk are left free, to the block', {
+  skip: process.getuid?.() !== 0 && 'needs root'
+}, async t => {
+  const dir = tmp()
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', dir], { stdio: 'pipe' })
+  } catch {
+    return t.skip('cannot mount')
+  }
+  try {
+    await using it = await withInbox({ dir, keepFree: defaultOf('listen', '--keep-free') })
+    const { bavail, blocks, bsize } = statfsSync(dir)
+    const most = bavail * bsize - Math.ceil((blocks * bsize) / 10)
+    assert.ok(most > 3_000_000)
+    assert.equal((await exchange(it.connection, offerOf('a', most + 1))).status, STATUS.NO_SPACE)
+    assert.equal((await exchange(it.connection, offerOf('a', most))).status, STATUS.MALFORMED)
+    await send(it.connection, file('a', new Uint8Array(most - bsize)))
+    await failed(send(it.connection, file('b', new Uint8Array(3 * bsize))), 'no_space')
+  } finally {
+    execFileSync('umount', [dir])
+  }
 })
 
 test('limits: of one file by its offer and by count, and of all together', async () => {

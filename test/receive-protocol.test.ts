@@ -15,6 +15,7 @@ import {
   sha256,
   withReceiver
 } from './helpers/send-peers.ts'
+import { defaultOf } from './helpers/limits.ts'
 import { decodeReceiverFrame, encodeSenderFrame, KIND, STATUS } from '../src/protocols/send-frames.ts'
 import { type Item, SEND_PROTOCOL } from '../src/protocols/send.ts'
 import { StreamError, streamReader, write } from '../src/protocols/stream.ts'
@@ -50,6 +51,18 @@ test('a file is refused, with the reason', async () => {
   const failure = await failed(send(it.connection, item), 'receiver_refused')
   assert.match(failure.message, /refused: only messages are taken here, no files$/)
   assert.equal(it.received.length, 0)
+})
+
+test('limit --max-message: 1 MiB is taken, and not one byte more', async () => {
+  await using it = await withReceiver({ maxMessageBytes: defaultOf('listen', '--max-message') })
+  for (const size of [1_048_576, null]) await send(it.connection, message(new Uint8Array(1_048_576), size))
+  for (const size of [1_048_577, null]) {
+    await failed(send(it.connection, message(new Uint8Array(1_048_577), size)), 'too_large')
+  }
+  assert.deepEqual(
+    it.received.map(({ bytes }) => bytes.byteLength),
+    [1_048_576, 1_048_576]
+  )
 })
 
 test('a message that is too large is refused by its offer, by its count, and with the limit', async () => {

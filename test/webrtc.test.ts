@@ -314,7 +314,7 @@ describe('through a relay', patient, () => {
     const TXT = [listener.circuit, listener.webrtc].map(addr => `dnsaddr=${addr}`)
     await using dns = await startDns({ '_dnsaddr.example.test': { TXT } })
     const dialed = async (options: Partial<DialOptions>): Promise<unknown[]> => {
-      const said = await run('/dnsaddr/example.test', { dns: dns.address, ...options })
+      const said = await run('/dnsaddr/example.test', { dns: dns.address, allowPrivate: true, ...options })
       return only(said, 'dial.attempt').map(({ transport, of }) => `${transport} of ${of}`)
     }
     assert.deepEqual(await dialed({ directOnly: true }), ['webrtc of 1'])

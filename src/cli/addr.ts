@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { runs } from './calls.ts'
-import { common, examples, OWN } from './options.ts'
+import { common, examples, limitOption, OWN } from './options.ts'
 import { duration } from './parse.ts'
 
 const ADDR = 'a multiaddr, @file with one a line, or - for stdin'
@@ -30,6 +30,8 @@ export function addrCommands(addr: Command): void {
     .option('-4, --ipv4', 'IPv4 only')
     .option('-6, --ipv6', 'IPv6 only')
     .option('--dns <server>', 'ask this DNS server, host[:port]')
+    .option('--allow-private', 'take private addresses too that DNS records name')
+    .addOption(limitOption())
     .addHelpText(
       'after',
       examples('addr resolve /dnsaddr/bootstrap.libp2p.io', 'addr resolve -q -4 /dns4/localhost/tcp/4001')

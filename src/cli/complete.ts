@@ -169,8 +169,8 @@ async function valuesOf(owner: Option | Argument, word: string): Promise<Answer>
       word
     )
   }
-  const known = (owner.parseArg as Partial<Words> | undefined)?.known
-  if (known != null) return listIn(known, word)
+  const { known, notes } = (owner.parseArg ?? {}) as Partial<Words<unknown>>
+  if (known != null) return listIn(known, notes ?? {}, word)
   const kind = 'flags' in owner ? /[<[]([\w-]+)/.exec(owner.flags)?.[1] : owner.name()
   switch (kind) {
     case 'file':
@@ -202,11 +202,16 @@ async function schemaTypes(): Promise<Word[]> {
 }
 
 /** One of a comma list: `tcp,` goes on with what is not there yet. */
-function listIn(known: string[], word: string): Answer {
+function listIn(known: string[], notes: Record<string, string>, word: string): Answer {
   const lead = word.slice(0, word.lastIndexOf(',') + 1)
   const there = lead.split(',')
-  const rest = known.filter(one => !there.includes(one) && one.startsWith(word.slice(lead.length)))
-  return { kind: 'open', lead, words: rest.map(one => [one, '']) }
+  const isThere = (one: string): boolean =>
+    there.some(part => part === one || (one.endsWith('=') && part.startsWith(one)))
+  const last = word.slice(lead.length)
+  // behind the = stands a value
+  const isWhole = (one: string): boolean => one.endsWith('=') && one === last
+  const rest = known.filter(one => !isThere(one) && !isWhole(one) && one.startsWith(last))
+  return { kind: 'open', lead, words: rest.map(one => [one, notes[one] ?? '']) }
 }
 
 function wordsIn(words: Word[], word: string): Answer {

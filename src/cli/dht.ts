@@ -98,5 +98,4 @@ function asking(command: Command): Command {
     )
     .addOption(new Option('--for <dur>', 'end the walk after this long').default(60_000, '1m').argParser(duration))
     .option('--concurrency <n>', 'ask this many nodes at a time', count, 10)
-    .option('--allow-private', 'dial the private addresses that public nodes tell of')
 }

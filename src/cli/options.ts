@@ -44,17 +44,20 @@ export function networked(command: Command, deadline?: Deadline): Command {
         words(...muxerNames)
       )
     )
-    .addOption(
-      new Option(
-        '--limit <list>',
-        'change limits on what peers may cost, as streams=128; p2pctl help limits'
-      ).argParser(limits)
-    )
+    .addOption(limitOption())
     .addOption(
       new Option('-w, --deadline <dur>', 'end the whole run after this long')
         .default(deadlineMs, deadlineText)
         .argParser(duration)
     )
+}
+
+/** What peers may cost; see src/limits.ts. */
+export function limitOption(): Option {
+  return new Option(
+    '--limit <list>',
+    'change limits on what peers may cost, as streams=128; p2pctl help limits'
+  ).argParser(limits)
 }
 
 /** What every command that dials takes. */
@@ -65,7 +68,7 @@ export function dialing(
   networked(command.optionsGroup('Dialing:'), deadline).addOption(
     new Option('-W, --timeout <dur>', 'give one attempt this long').default(10_000, '10s').argParser(duration)
   )
-  overSome(command).option('--require-peer-id', 'refuse targets that name no peer')
+  allowingPrivate(overSome(command)).option('--require-peer-id', 'refuse targets that name no peer')
   return trusting(command).optionsGroup(RELAYED).option('--relay <addr>', relay).addOption(stunOption())
 }
 
@@ -80,6 +83,11 @@ export function overSome(command: Command): Command {
     .option('-4, --ipv4', 'IPv4 only')
     .option('-6, --ipv6', 'IPv6 only')
     .option('--dns <server>', 'ask this DNS server, host[:port]')
+}
+
+/** Of every command that may come to addresses that no person gave it. */
+export function allowingPrivate(command: Command): Command {
+  return command.option('--allow-private', 'dial private addresses too that DNS records or other peers name')
 }
 
 /** What every command takes that may dial wss. */
@@ -140,7 +148,7 @@ export function seeking(command: Command): Command {
 
 /** What every command takes that can be found by others. */
 export function announcing(command: Command, pubsub = 'announce itself on these topics'): Command {
-  return ways(trusting(command).optionsGroup('Being found:'), {
+  return ways(allowingPrivate(trusting(command)).optionsGroup('Being found:'), {
     mdns: 'answer the local network',
     bootstrap: 'dial these peers, and again when they leave',
     dht: 'take part in the DHT of the --bootstrap peers as a server',

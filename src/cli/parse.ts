@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 import { LONGEST_MS, msOf } from '../durations.ts'
 import { type LimitName, type Limits, limitNames, limitTable } from '../limits.ts'
+import { meantBy } from '../spelling.ts'
 
 /** Parsers of option values: they throw what commander turns into exit 2 with a sentence. */
 
@@ -62,10 +63,12 @@ export function stunUrls(text: string): string[] {
   throw new InvalidArgumentError('a STUN server is stun:host or stun:host:port.')
 }
 
-/** Parses a comma list, and says which words may be in it. */
-export interface Words {
-  (text: string): string[]
+/** Parses a comma list, and says which words may be in it; one that ends in `=` goes on with a value. */
+export interface Words<T = string[]> {
+  (text: string, before?: T): T
   known: string[]
+  /** What a shell says beside each. */
+  notes?: Record<string, string>
 }
 
 /** `tcp,ws` -> `['tcp', 'ws']`, each one of the words that are known. */
@@ -80,14 +83,26 @@ export function words(...known: string[]): Words {
 }
 
 /** `pending-per-ip=8,read-buffer=2MiB` -> those limits. */
-export function limits(text: string): Partial<Limits> {
-  return Object.fromEntries(text.split(',').map(part => limit(part.trim())))
+export const limits: Words<Partial<Limits>> = Object.assign(limitsIn, {
+  known: limitNames.map(name => `${name}=`),
+  notes: Object.fromEntries(limitNames.map(name => [`${name}=`, limitTable[name].says]))
+})
+
+function limitsIn(text: string, before: Partial<Limits> = {}): Partial<Limits> {
+  const all = { ...before }
+  for (const [name, value] of text.split(',').map(part => limit(part.trim()))) {
+    if (all[name] != null) throw new InvalidArgumentError(`${name} is given twice.`)
+    all[name] = value
+  }
+  return all
 }
 
 function limit(text: string): [LimitName, number] {
   const [name, value] = text.split(/=(.*)/s, 2) as [string, string | undefined]
   if (!isLimit(name)) {
-    throw new InvalidArgumentError(`no limit "${name}": choose from ${limitNames.join(', ')}.`)
+    const meant = meantBy(name, limitNames)
+    const hint = meant == null ? 'p2pctl help limits names them' : `did you mean ${meant}?`
+    throw new InvalidArgumentError(`no limit "${name}": ${hint}`)
   }
   const { unit, range } = limitTable[name]
   if (value == null) throw new InvalidArgumentError(`a limit is given as ${name}=VALUE.`)

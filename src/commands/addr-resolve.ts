@@ -1,5 +1,6 @@
 import { parseAddr } from '../addr.ts'
 import type { Said } from '../events.ts'
+import type { Limits } from '../limits.ts'
 import { type Found, resolveAddr } from '../resolve.ts'
 
 export interface Options {
@@ -10,14 +11,16 @@ export interface Options {
   ipv6?: boolean
   /** A DNS server to ask, `host[:port]`. */
   dns?: string
+  limit?: Partial<Limits>
+  allowPrivate?: boolean
 }
 
 export default async function* addrResolve(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
-  const { addr: target, ipv4, ipv6, dns, timeout: timeoutMs } = options
+  const { addr: target, ipv4, ipv6, timeout: timeoutMs } = options
   const addr = parseAddr(target)
   const family = ipv4 === ipv6 ? undefined : ipv4 === true ? 4 : 6
   const found: Found[] = []
-  const lookups = resolveAddr(addr, { dns, family, timeoutMs, onFound: one => void found.push(one) }, signal)
+  const lookups = resolveAddr(addr, { ...options, family, timeoutMs, onFound: one => void found.push(one) }, signal)
   let addrs: string[] = []
   try {
     for (;;) {

@@ -22,11 +22,11 @@ export interface Options extends RemoteOptions, TargetOptions {
 
 /** Every check has its own time, and none keeps another from being made, until the time of the whole run is over. */
 export default async function* doctor(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
-  const { via, offline = false, timeout, deadline, dns, dnsName, transport } = options
+  const { via, offline = false, timeout, deadline, dns, dnsName, transport, limit, allowPrivate } = options
   const targets = via == null ? [] : await readTargets(via, options)
   await using node = await openNode({ identity: options.identity })
   yield { type: 'run.start', peer_id: node.peerId }
-  const outward = [...nameChecks({ dns, dnsName, timeoutMs: timeout }), ...neighbourChecks()]
+  const outward = [...nameChecks({ dns, dnsName, limit, allowPrivate, timeoutMs: timeout }), ...neighbourChecks()]
   const left = async () => ({ status: 'skip' as const, message: 'left out by --offline' })
   const checks = [
     ...machineChecks(),

@@ -93,7 +93,7 @@ async function* listening(options: Options, monitor: Monitor, signal: AbortSigna
   }
   await listenOnAll(node, addrs, options)
   if (options.webrtc === true) await listenOverWebrtc(node)
-  const dialing = { timeout: TIMEOUT_MS, identified: false, insecure: options.insecure }
+  const dialing = { timeout: TIMEOUT_MS, identified: false, insecure: options.insecure, limit: options.limit }
   const held: Held[] = []
   for (const relay of relays) {
     try {

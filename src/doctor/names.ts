@@ -1,5 +1,6 @@
 import { Resolver } from 'node:dns/promises'
 import { multiaddr } from '@multiformats/multiaddr'
+import type { Limits } from '../limits.ts'
 import { openNames } from '../lookup.ts'
 import { resolveAddr } from '../resolve.ts'
 import { safe } from '../safe.ts'
@@ -9,6 +10,8 @@ export interface NameOptions {
   dns?: string | undefined
   /** The dnsaddr that is asked for. */
   dnsName: string
+  limit?: Partial<Limits> | undefined
+  allowPrivate?: boolean | undefined
   /** For one look-up. */
   timeoutMs: number
 }
@@ -44,9 +47,9 @@ async function lookAtDns({ dns, dnsName, timeoutMs }: NameOptions, signal: Abort
   }
 }
 
-async function lookAtDnsaddr({ dns, dnsName, timeoutMs }: NameOptions, signal: AbortSignal): Promise<Found> {
+async function lookAtDnsaddr({ dnsName, ...options }: NameOptions, signal: AbortSignal): Promise<Found> {
   const addr = `/dnsaddr/${dnsName}`
-  const steps = resolveAddr(multiaddr(addr), { dns, timeoutMs }, signal)
+  const steps = resolveAddr(multiaddr(addr), options, signal)
   let step = await steps.next()
   while (step.done !== true) step = await steps.next()
   const addrs = step.value.map(String)

@@ -1,8 +1,7 @@
 /** Whom the exporter may be asked to probe, and to which addresses it connects for that. */
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { multiaddr } from '@multiformats/multiaddr'
 import { isIP } from 'node:net'
-import { transportOf, withoutPeerId } from '../addr.ts'
+import { headOf, transportOf, withoutPeerId } from '../addr.ts'
 import { Failure } from '../errors.ts'
 import { openNames } from '../lookup.ts'
 import { ipOf } from '../reach.ts'
@@ -121,13 +120,6 @@ function fits(pattern: string[], parts: string[]): boolean {
       ? part === one
       : part.length >= start.length + end.length && part.startsWith(start) && part.endsWith(end)
   })
-}
-
-/** What is connected to: of a circuit, the relay. */
-function headOf(addr: Multiaddr): Multiaddr {
-  const components = addr.getComponents()
-  const at = components.findIndex(({ name }) => name === 'p2p-circuit')
-  return at <= 0 ? addr : multiaddr(components.slice(0, at))
 }
 
 function familiesOf(name: string): (4 | 6)[] {

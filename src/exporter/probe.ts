@@ -45,7 +45,8 @@ export async function runProbe(
   const timeout = attemptMs(module, budgetMs)
   const guard = openGuard(policy, target, given.dns, timeout)
   const { admit, isAdmitted, hosts } = guard
-  const options: ProbeOptions = { ...given, timeout, admit, hosts, mayDial: isAdmitted }
+  // of private addresses too it is the guard that says which are dialed, whoever names them
+  const options: ProbeOptions = { ...given, timeout, admit, hosts, mayDial: isAdmitted, allowPrivate: true }
   const { name, prober: kind, expectations } = module
   const settings = { ...module.settings, timeout }
   const check = { kind, name, text: target.text, target, settings, expectations, place: null }

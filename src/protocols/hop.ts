@@ -52,6 +52,8 @@ export interface RelayOptions {
   /** How often to report what passes through open circuits; never unless told. */
   trafficMs?: number | undefined
   report: (event: RelayEvent) => void
+  /** Whether too much waits to be said already: then nothing is begun that would have to be told. */
+  isBusy?: (() => boolean) | undefined
 }
 
 /** The parts of a libp2p node that the relay needs. */
@@ -77,6 +79,11 @@ const MAX_HOP_STREAMS = 256
 /** The tag that keeps peers with a reservation when libp2p closes connections for want of room. */
 const TAG = 'circuit-relay-source'
 
+const BUSY: Record<number, StatusName> = {
+  [HOP_TYPE.RESERVE]: 'RESERVATION_REFUSED',
+  [HOP_TYPE.CONNECT]: 'RESOURCE_LIMIT_EXCEEDED'
+}
+
 interface Circuit {
   src: PeerId
   dst: PeerId
@@ -95,7 +102,7 @@ export function relayServer(options: RelayOptions): (components: RelayComponents
 }
 
 function createRelay(options: RelayOptions, components: RelayComponents): RelayServer {
-  const { report, maxCircuits = 64, maxCircuitsPerPeer = 16, mayUse = () => true } = options
+  const { report, maxCircuits = 64, maxCircuitsPerPeer = 16, mayUse = () => true, isBusy = () => false } = options
   const limit = limitOf(options)
   const slots = reservations({
     max: options.maxReservations,
@@ -113,6 +120,7 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
       if (!started) throw new Error('the relay has stopped')
       const message = await within(HOP_MS, stream, signal => readHop(stream, signal)).catch(() => undefined)
       if (message?.type == null) answer(stream, 'MALFORMED_MESSAGE')
+      else if (isBusy()) answer(stream, BUSY[message.type] ?? 'UNEXPECTED_MESSAGE')
       else if (message.type === HOP_TYPE.RESERVE) await onReserve(stream, connection)
       else if (message.type === HOP_TYPE.CONNECT) await onConnect(stream, connection, message)
       else answer(stream, 'UNEXPECTED_MESSAGE')
@@ -210,7 +218,7 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
     })
     let told = 0
     const ticker = setInterval(() => {
-      if (told === joined.inBytes + joined.outBytes) return
+      if (told === joined.inBytes + joined.outBytes || isBusy()) return
       told = joined.inBytes + joined.outBytes
       report({ type: 'circuit.traffic', ...peers, ...state(), status: 'OK' })
     }, options.trafficMs ?? MAX_TIMER_MS)
@@ -270,7 +278,8 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
       started = true
       components.events.addEventListener('connection:close', onConnectionClose)
       const { registrar } = components
-      await registrar.handle(HOP_PROTOCOL, onHop, { maxInboundStreams: MAX_HOP_STREAMS, runOnLimitedConnection: false })
+      // over a circuit nothing is given, and just that is answered there
+      await registrar.handle(HOP_PROTOCOL, onHop, { maxInboundStreams: MAX_HOP_STREAMS, runOnLimitedConnection: true })
     },
     // before libp2p closes the connections, which would look as if every peer had left
     beforeStop: end,

@@ -1,11 +1,11 @@
 import type { PeerInfo } from '@libp2p/interface'
 import type { PubSubPeerDiscovery, PubSubPeerDiscoveryComponents } from '@libp2p/pubsub-peer-discovery'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { addrIn } from '../addr.ts'
+import { addrIn, isPrivate } from '../addr.ts'
 import { createQueue, merge, pause } from '../flow.ts'
 import type { Gossip } from '../gossip.ts'
 import type { Components, Node } from '../node.ts'
-import { isPrivate, type Source, withDials } from './source.ts'
+import { type Source, withDials } from './source.ts'
 
 /** https://github.com/libp2p/js-libp2p-pubsub-peer-discovery */
 export const DISCOVERY_TOPIC = '_peer-discovery._p2p._pubsub'

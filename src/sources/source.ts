@@ -1,6 +1,5 @@
 import type { Connection } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { relayPart, scopeOf } from '../addr.ts'
 import { attempt, type DialOptions } from '../connect.ts'
 import type { Said } from '../events.ts'
 import { createQueue, merge } from '../flow.ts'
@@ -8,7 +7,7 @@ import { tellIdentity } from '../identified.ts'
 import type { Node, Service } from '../node.ts'
 import { type Identity, identify } from '../protocols/identify.ts'
 import { roundTrip } from '../protocols/ping.ts'
-import { whyNotFromHere } from '../reach.ts'
+import { type Wanted, whyNotFromHere } from '../reach.ts'
 import type { Order, Roster } from '../roster.ts'
 
 export interface LookOptions extends DialOptions {
@@ -115,7 +114,7 @@ async function dialFound({ peerId, addrs, toldBy }: Found, { node, options, sign
   const timed = isTimed(options)
   const target = { text: peerId, addr: addrs[0]!, peerId }
   try {
-    for (const addr of dialable(addrs, toldBy)) {
+    for (const addr of dialable(addrs, toldBy, options)) {
       const { connected } = await attempt(node, target, addr, null, { ...options, identified: true }, signal)
       if (connected == null) continue
       const { connection, identity } = connected
@@ -130,18 +129,13 @@ async function dialFound({ peerId, addrs, toldBy }: Found, { node, options, sign
   return timed ? { rttMs: null } : {}
 }
 
-/**
- * Of the addresses that somebody tells of a peer, those that may be dialed: private ones only if that somebody is in a
- * private network too. The rest would make this machine a probe of its own network for strangers.
- */
-export function dialable(addrs: Multiaddr[], toldBy: Multiaddr | null): Multiaddr[] {
-  const open = toldBy == null || isPrivate(toldBy)
-  return addrs.filter(addr => (open || !isPrivate(addr)) && whyNotFromHere(addr, { announcedOver: toldBy }) == null)
-}
-
-/** Of a circuit, whether its relay is. */
-export function isPrivate(addr: Multiaddr): boolean {
-  return scopeOf(relayPart(addr) ?? addr) === 'private'
+/** Of the addresses that somebody tells of a peer, those that may be dialed. */
+export function dialable(
+  addrs: Multiaddr[],
+  announcedOver: Multiaddr | null,
+  { allowPrivate }: Wanted = {}
+): Multiaddr[] {
+  return addrs.filter(addr => whyNotFromHere(addr, { announcedOver, allowPrivate }) == null)
 }
 
 export async function ask(connection: Connection, { node, options, signal }: Search): Promise<Identity | null> {

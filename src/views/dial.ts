@@ -45,6 +45,9 @@ export default viewOf(screen => {
       if (!quiet) err.line(err.chalk.dim(`${what} ${plural(addrs.length, 'address')} in ${duration(ms)}`))
       if (verbose) for (const one of addrs) err.line(err.chalk.dim(`  ${safe(one)}`))
     },
+    'dns.fault': ({ message }) => {
+      if (!quiet) err.line(err.chalk.yellow(`left out: ${message} (--allow-private dials it)`))
+    },
     'source.end': ({ source, message }) => {
       if (verbose) err.line(err.chalk.dim(`${safe(source)}: ${message}`))
     },

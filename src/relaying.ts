@@ -70,6 +70,7 @@ export async function prepareRelay(options: RelayOptions): Promise<Relaying> {
       ...meeting.nodeOptions,
       services: { ...meeting.nodeOptions.services, ping: ping(), relay, ...forwarding?.services },
       mayConnect: () => queue.size < MAX_WAITING,
+      onRefused: event => void queue.push(event),
       limit: { connections: 1024, ...options.limit }
     },
     push: queue.push,

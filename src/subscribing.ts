@@ -31,7 +31,8 @@ export async function* subscribe(
   await using node = await openNode({
     ...options,
     ...gathering.nodeOptions,
-    mayConnect: () => queue.size < MAX_WAITING
+    mayConnect: () => queue.size < MAX_WAITING,
+    onRefused: event => void queue.push(event)
   })
   yield { type: 'run.start', peer_id: node.peerId }
 

@@ -28,7 +28,8 @@ export default async function* dhtProvide(options: Options, signal: AbortSignal)
   await using node = await openNode({
     ...options,
     services: { ping: ping() },
-    mayConnect: () => queue.size < MAX_WAITING
+    mayConnect: () => queue.size < MAX_WAITING,
+    onRefused: event => void queue.push(event)
   })
   yield { type: 'run.start', peer_id: node.peerId }
   await listenOnAll(node, listen, {})

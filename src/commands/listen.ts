@@ -64,7 +64,8 @@ async function* listening(options: Options, monitor: Monitor, signal: AbortSigna
     ...options,
     ...meeting.nodeOptions,
     services: { ...meeting.nodeOptions.services, ping: ping(), echo: echo({ runOnLimitedConnection: true }) },
-    mayConnect: () => queue.size < MAX_WAITING
+    mayConnect: () => queue.size < MAX_WAITING,
+    onRefused: event => void queue.push(event)
   })
   yield { type: 'run.start', peer_id: node.peerId }
   const onMessage = (message: { peerId: string; protocol: string; bytes: Uint8Array }): Promise<void> =>

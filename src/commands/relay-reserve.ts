@@ -17,7 +17,8 @@ export default async function* relayReserve(options: Options, signal: AbortSigna
   await using node = await openNode({
     ...options,
     services: { ping: ping() },
-    mayConnect: () => queue.size < MAX_WAITING
+    mayConnect: () => queue.size < MAX_WAITING,
+    onRefused: event => void queue.push(event)
   })
   yield { type: 'run.start', peer_id: node.peerId }
   const dialing = { ...options, identified: false }

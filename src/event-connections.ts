@@ -2,7 +2,7 @@
 import { sides, upgrade } from './event-shapes.ts'
 
 /** Names of src/limits.ts, and one that is none: stdout has a reader that is too slow. */
-const reasons = [
+export const refusalReasons = [
   'pending',
   'pending-per-ip',
   'upgrade-timeout',
@@ -28,6 +28,6 @@ export const connectionEvents = {
   ],
   'connection.refused': [
     'connections were refused, or ended, over a limit (p2pctl help limits): how many since the last such event, and the last of them; at most 32 hosts are told apart',
-    { remote_addr: 'string|null', reason: reasons, count: 'integer' }
+    { remote_addr: 'string|null', reason: refusalReasons, count: 'integer' }
   ]
 } as const

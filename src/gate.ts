@@ -22,10 +22,12 @@ export interface Guest {
   peerId?: string
   /** Ends it at once. */
   cut: () => void
-  /** Reads no more of it for a while. */
-  hold: () => void
+  /** Reads on. */
   release: () => void
-  timers: NodeJS.Timeout[]
+  /** Until it has to be upgraded. */
+  timer?: NodeJS.Timeout
+  /** Until it has to be proven, where more came than may. */
+  proof?: NodeJS.Timeout
 }
 
 export interface GateOptions {
@@ -41,12 +43,14 @@ export interface Gate extends Disposable {
   arrive(addr: string, ip: string | null | undefined): Guest | null
   /** One that this side dials. */
   dial(addr: string): Guest
-  /** False where that was too much; what came is then for nobody. */
-  takes(guest: Guest, bytes: number): boolean
+  /** `no` where that was too much: what came is for nobody. With `hold` nothing more is to be read for a while. */
+  takes(guest: Guest, bytes: number): 'yes' | 'hold' | 'no'
   proved(guest: Guest): void
   /** It is upgraded: the limit that refuses it all the same, or null. */
   opens(guest: Guest, peerId: string): Reason | null
   leave(guest: Guest): void
+  /** Of this process, in bytes. */
+  memory(): number
   refused(reason: Reason, guest: Pick<Guest, 'origin' | 'addr'>): void
 }
 
@@ -71,7 +75,8 @@ export function createGate(limits: Limits, options: GateOptions): Gate {
     guest.cut()
   }
   const leave = (guest: Guest): void => {
-    for (const timer of guest.timers.splice(0)) clearTimeout(timer)
+    clearTimeout(guest.timer)
+    clearTimeout(guest.proof)
     pending.delete(guest)
     open.delete(guest)
   }
@@ -103,26 +108,27 @@ export function createGate(limits: Limits, options: GateOptions): Gate {
         return null
       }
       const guest = newGuest(true, origin, addr)
-      guest.timers.push(setTimeout(end, limits['upgrade-timeout'], guest, 'upgrade-timeout'))
+      guest.timer = setTimeout(end, limits['upgrade-timeout'], guest, 'upgrade-timeout')
       pending.add(guest)
       return guest
     },
     dial: addr => newGuest(false, null, addr),
     takes(guest, bytes) {
-      if (guest.proven) return true
+      if (guest.proven) return 'yes'
       guest.received += bytes
-      if (guest.received <= limits['bytes-before-auth']) return true
+      if (guest.received <= limits['bytes-before-auth']) return 'yes'
       if (!guest.agreed) {
         end(guest, 'bytes-before-auth')
-        return false
+        return 'no'
       }
-      guest.hold()
-      guest.timers.push(setTimeout(() => guest.proven || end(guest, 'bytes-before-auth'), PROOF_MS))
-      return true
+      guest.proof ??= setTimeout(end, PROOF_MS, guest, 'bytes-before-auth')
+      return 'hold'
     },
     proved(guest) {
       guest.proven = true
-      if (guest.received > limits['bytes-before-auth']) guest.release()
+      if (guest.proof == null) return
+      clearTimeout(guest.proof)
+      guest.release()
     },
     opens(guest, peerId) {
       const why = guest.inbound ? whyNotOpen(limits, open, guest, peerId) : null
@@ -136,6 +142,7 @@ export function createGate(limits: Limits, options: GateOptions): Gate {
       return null
     },
     leave,
+    memory,
     refused,
     [Symbol.dispose]() {
       closed = true
@@ -165,7 +172,7 @@ function countOf(guests: Set<Guest>, origin: string): number {
 function newGuest(inbound: boolean, origin: string | null, addr: string): Guest {
   const none = (): void => {}
   const state = { claimed: false, agreed: false, proven: false, counted: false, received: 0 }
-  return { inbound, origin, addr, ...state, cut: none, hold: none, release: none, timers: [] }
+  return { inbound, origin, addr, ...state, cut: none, release: none }
 }
 
 /** Read often enough for a flood, and not for each of its connections. */

@@ -56,7 +56,6 @@ export function guardListener(listener: Listener, gate: Gate): Listener {
     const guest = gate.arrive(addrOf(socket), socket.remoteAddress ?? null)
     if (guest == null) return resetSocket(socket)
     guest.cut = () => resetSocket(socket)
-    guest.hold = () => void socket.pause()
     guest.release = () => void socket.resume()
     socket.once('close', () => gate.leave(guest))
     countBytes(socket, { gate, guest })
@@ -80,8 +79,12 @@ function countBytes(socket: Socket, { gate, guest }: Visit): void {
   guest.counted = true
   const push = socket.push
   socket.push = (chunk, encoding) => {
-    if (chunk instanceof Uint8Array && !gate.takes(guest, chunk.length)) return false
-    return push.call(socket, chunk, encoding)
+    const taken = chunk instanceof Uint8Array ? gate.takes(guest, chunk.length) : 'yes'
+    if (taken === 'no') return false
+    const more = push.call(socket, chunk, encoding)
+    // after what came was given on: the last word of the handshake may be in it
+    if (taken === 'hold') socket.pause()
+    return more
   }
 }
 
@@ -96,7 +99,6 @@ export function watchSockets(): void {
     if (current == null || current.guest.inbound || current.guest.proven) return
     const { socket } = message as { socket: Socket }
     current.guest.cut = () => void socket.destroy(tooEarly())
-    current.guest.hold = () => void socket.pause()
     current.guest.release = () => void socket.resume()
     countBytes(socket, current)
   })

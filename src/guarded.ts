@@ -1,10 +1,19 @@
 /** The gate (gate.ts) around the parts of a libp2p node: its upgrader, encrypters and transports. */
-import type { ConnectionEncrypter, ConnectionGater, MultiaddrConnection, Transport, Upgrader } from '@libp2p/interface'
+import type {
+  Connection,
+  ConnectionEncrypter,
+  ConnectionGater,
+  Libp2p,
+  MultiaddrConnection,
+  Transport,
+  Upgrader
+} from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { relayPart } from './addr.ts'
 import { createGate, type Gate, type GateOptions, type Guest } from './gate.ts'
 import { guardListener, tooEarly, visit, visiting, watchSockets } from './guarded-sockets.ts'
 import type { Limits } from './limits.ts'
+import { watchMemory } from './memory.ts'
 
 type Encrypting<C> = (components: C) => ConnectionEncrypter
 
@@ -14,16 +23,28 @@ export interface Guard extends Disposable {
   encrypter<C>(factory: Encrypting<C>): Encrypting<C>
   upgrader(upgrader: Upgrader): void
   transport(transport: Transport): void
+  /** Gives connections up when there is too little memory for them. */
+  watch(libp2p: Libp2p): void
 }
 
 export function openGuard(limits: Limits, options: GateOptions): Guard {
   const gate = createGate(limits, options)
+  const closes = ({ remoteAddr, remotePeer }: Connection): void => {
+    gate.refused('memory-close', { origin: remotePeer.toString(), addr: remoteAddr.toString() })
+  }
+  let memory: Disposable | undefined
   return {
     gater: gaterOf(gate),
     encrypter: guardEncrypter,
     upgrader: upgrader => guardUpgrader(upgrader, gate),
     transport: transport => guardTransport(transport, gate),
-    [Symbol.dispose]: () => gate[Symbol.dispose]()
+    watch: libp2p => {
+      memory = watchMemory(libp2p, { most: limits['memory-close'], memory: gate.memory, closes })
+    },
+    [Symbol.dispose]: () => {
+      memory?.[Symbol.dispose]()
+      gate[Symbol.dispose]()
+    }
   }
 }
 
@@ -124,7 +145,7 @@ function countData(connection: MultiaddrConnection, gate: Gate, guest: Guest): v
   const { onData } = stream
   if (onData == null) return
   stream.onData = data => {
-    if (gate.takes(guest, data.byteLength)) onData.call(stream, data)
+    if (gate.takes(guest, data.byteLength) !== 'no') onData.call(stream, data)
   }
 }
 

@@ -5,6 +5,7 @@ import type { WebRTCDirectTransportComponents } from '@libp2p/webrtc'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
+import { within } from './flow.ts'
 import type { GateOptions } from './gate.ts'
 import { openGuard } from './guarded.ts'
 import { type Limits, limitsOf } from './limits.ts'
@@ -61,8 +62,7 @@ export interface Node extends AsyncDisposable {
   use(name: TransportName): Promise<void>
 }
 
-/** How long a node may take to close its connections before the process leaves them behind. */
-const STOP_MS = 1000
+/** How long one connection may take to close. */
 const CLOSE_MS = 300
 
 export async function openNode(options: NodeOptions): Promise<Node> {
@@ -111,6 +111,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   })
   const parts = components!
   guard.upgrader(parts.upgrader)
+  guard.watch(libp2p)
   const loaded = new Map<TransportName, Promise<void>>()
   const started: Startable[] = []
   const use = async (name: TransportName): Promise<void> => {
@@ -134,16 +135,18 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     },
     [Symbol.asyncDispose]: async () => {
       guard[Symbol.dispose]()
-      // those through a relay first: it would else call the circuit broken when the way to it closes
-      const relayed = libp2p.getConnections().filter(({ remoteAddr }) => relayPart(remoteAddr) != null)
-      await Promise.all(relayed.map(closeInOrder))
-      const late = Promise.withResolvers<void>()
-      const timer = setTimeout(late.resolve, STOP_MS)
-      await Promise.race([libp2p.stop(), late.promise])
-      await Promise.race([Promise.all(started.map(transport => transport.stop?.())), late.promise])
-      clearTimeout(timer)
+      await within(limits['stop-in-order'], stopInOrder(libp2p, started))
+      for (const connection of libp2p.getConnections()) connection.abort(new Error('this side has stopped'))
     }
   }
+}
+
+async function stopInOrder(libp2p: Libp2p, started: Startable[]): Promise<void> {
+  // those through a relay first: it would else call the circuit broken when the way to it closes
+  const relayed = libp2p.getConnections().filter(({ remoteAddr }) => relayPart(remoteAddr) != null)
+  await Promise.all(relayed.map(closeInOrder))
+  await libp2p.stop()
+  await Promise.all(started.map(transport => transport.stop?.()))
 }
 
 async function closeInOrder(connection: Connection): Promise<void> {

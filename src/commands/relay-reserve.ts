@@ -1,6 +1,6 @@
 import type { DialOptions } from '../connect.ts'
 import type { Said } from '../events.ts'
-import { createQueue } from '../flow.ts'
+import { createQueue, whereThereIsRoom } from '../flow.ts'
 import { openNode } from '../node.ts'
 import { reserve, whileKept } from '../reserve.ts'
 import { MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
@@ -18,7 +18,7 @@ export default async function* relayReserve(options: Options, signal: AbortSigna
     ...options,
     services: { ping: ping() },
     mayConnect: () => queue.size < MAX_WAITING,
-    onRefused: event => void queue.push(event)
+    onRefused: whereThereIsRoom(queue)
   })
   yield { type: 'run.start', peer_id: node.peerId }
   const dialing = { ...options, identified: false }

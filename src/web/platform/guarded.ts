@@ -7,6 +7,7 @@ export function openGuard(): Guard {
     encrypter: factory => factory,
     upgrader: () => {},
     transport: () => {},
+    watch: () => {},
     [Symbol.dispose]: () => {}
   }
 }

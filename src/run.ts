@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { errorEvent, Failure } from './errors.ts'
 import type { Command, Event, Verdict } from './events.ts'
+import { leave } from './leave.ts'
 import { type Limits, limitsOf } from './limits.ts'
 import { createOutput, type Output } from './output.ts'
 import { fence, safe } from './safe.ts'
@@ -93,10 +94,10 @@ export async function run<O>({ cmd, command, view, options, untilStopped, hangup
   await output.event(end.summary)
   await output.flush()
 
-  if (stop?.by === 'output') process.exit(exitCodeOf(stop.error))
+  if (stop?.by === 'output') leave(exitCodeOf(stop.error))
   if (end.summary.signal != null) return dieOf(end.summary.signal as NodeJS.Signals)
   // not a return: libp2p leaves timers behind that would hold the process for a second (libp2p 3.3)
-  process.exit(end.summary.exit_code ?? 1)
+  leave(end.summary.exit_code ?? 1)
 }
 
 /** Says what the command yields, until it ends, or until a stop has been ignored for too long. */

@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
+import { noise } from '@chainsafe/libp2p-noise'
 import { multiaddr } from '@multiformats/multiaddr'
 import { certificates } from './helpers/certificates.ts'
 import { bin, cleanEnv, type Running, run, start } from './helpers/cli.ts'
 import { plainNode } from './helpers/plain-node.ts'
 import { type Caller, call, message, questions, upgrade } from './helpers/raw-caller.ts'
 import { rawServer } from './helpers/raw-server.ts'
+import type { MessageStream, MultiaddrConnection } from '@libp2p/interface'
 
 const TCP = '/ip4/127.0.0.1/tcp/0'
 /** 127.0.0.1 and 127.0.0.2 are two hosts, and none is spared. */
 const STRICT = 'exempt-loopback=0,new-per-ip=1000,new-per-ip-burst=1000'
 const OTHER_HOST = '127.0.0.2'
+const lacksFifo = typeof process.execve === 'function' ? false : 'needs process.execve (Node 22.15)'
 
 interface Listening extends AsyncDisposable {
   running: Running
@@ -38,6 +42,8 @@ async function listening(limits: string, args: string[] = ['-l', TCP], command =
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]()
   }
 }
+
+const honest = noise()
 
 const tls = await certificates()
 after(() => tls[Symbol.dispose]())
@@ -73,8 +79,8 @@ suite('limits on who comes', { concurrency: 3 }, () => {
     await spared.refuses('pending')
     for (const caller of callers) caller[Symbol.dispose]()
     await using counted = await listening(`${STRICT},pending-per-ip=1,pending=3`)
-    using _ = await call(counted.ports[0]!)
-    using second = await call(counted.ports[0]!)
+    using _first = await call(counted.ports[0]!)
+    using _second = await call(counted.ports[0]!)
     await counted.refuses('pending-per-ip')
   })
 
@@ -152,6 +158,31 @@ suite('limits on who comes', { concurrency: 3 }, () => {
       }
     }
   })
+})
+
+test('bytes-before-auth: it counts for who comes through a relay too', async () => {
+  await using relay = await listening('streams=64', ['-l', TCP], 'relay')
+  const limit = 'bytes-before-auth=1KiB'
+  await using target = start(['listen', '--circuit', relay.addr, '--limit', limit, '--json'])
+  const { addrs } = await target.next('listen.ready')
+  const garbling: typeof honest = components => {
+    const encrypter = honest(components)
+    const secureOutbound = async (stream: MessageStream, options: never) => {
+      if (!`${(stream as MultiaddrConnection).remoteAddr}`.includes('p2p-circuit')) {
+        return await encrypter.secureOutbound(stream, options)
+      }
+      stream.send(Buffer.alloc(1025, 0x80))
+      return await new Promise<never>((_, reject) =>
+        stream.addEventListener('close', () => reject(new Error('closed')))
+      )
+    }
+    return Object.create(encrypter, { secureOutbound: { value: secureOutbound } })
+  }
+  await using peer = await plainNode({ listen: [], libp2p: { connectionEncrypters: [garbling] } })
+  await assert.rejects(peer.dial(multiaddr(addrs[0]!)))
+  const { reason, remote_addr } = await target.next('connection.refused')
+  assert.equal(reason, 'bytes-before-auth')
+  assert.match(remote_addr!, /p2p-circuit/)
 })
 
 suite('limits on who is there', { concurrency: 2 }, () => {
@@ -258,7 +289,7 @@ test('refusals are counted in the metrics, and in few events however many there 
   assert.match(text, /^p2p_connections_refused_total\{reason="pending"\} 100$/m)
 })
 
-test('silent sockets do not keep a listener from its end, over TCP, WebSocket and a socket file', async () => {
+test('silent sockets do not keep a listener from its end, over TCP and WebSocket', async () => {
   await using node = await listening('upgrade-timeout=1h', ['-l', TCP, '-l', `${TCP}/ws`])
   const callers = await Promise.all(node.ports.map(port => call(port)))
   const result = await node.running.stop('SIGINT')
@@ -284,4 +315,15 @@ test('stop-hard: where nobody reads stdout, a signal ends the process after so l
   const took = performance.now() - from
   assert.deepEqual([code, signal], [null, 'SIGTERM'])
   assert.ok(took > ms - 100 && took < 2 * ms - 100, `ended after ${took} ms`)
+})
+
+test('a file that never answers does not keep a server that was stopped', { skip: lacksFifo }, async () => {
+  const fifo = join(tls.folder, 'fifo')
+  assert.equal(spawnSync('mkfifo', [fifo]).status, 0)
+  await using server = start(['listen', '-l', `${TCP}/tls/ws`, '--cert', fifo, '--key', pair.key, '--json'])
+  await server.next('run.start')
+  const { code, events } = await server.stop('SIGINT')
+  assert.equal(code, 0)
+  const summary = events.at(-1)
+  assert.ok(summary?.type === 'run.summary' && summary.reason === 'interrupted')
 })

@@ -16,6 +16,8 @@ export interface Guest {
   agreed: boolean
   /** The peer has shown who it is. */
   proven: boolean
+  /** It has ended, even if what it was upgraded for comes later. */
+  gone: boolean
   /** Its bytes are counted where they come from, and this is how many there were before that. */
   counted: boolean
   received: number
@@ -74,11 +76,15 @@ export function createGate(limits: Limits, options: GateOptions): Gate {
     leave(guest)
     guest.cut()
   }
-  const leave = (guest: Guest): void => {
+  const forget = (guest: Guest): void => {
     clearTimeout(guest.timer)
     clearTimeout(guest.proof)
     pending.delete(guest)
     open.delete(guest)
+  }
+  const leave = (guest: Guest): void => {
+    guest.gone = true
+    forget(guest)
   }
   const originFor = (ip: string | null | undefined): string | null => {
     if (ip === undefined) return null
@@ -132,13 +138,13 @@ export function createGate(limits: Limits, options: GateOptions): Gate {
     },
     opens(guest, peerId) {
       const why = guest.inbound ? whyNotOpen(limits, open, guest, peerId) : null
-      leave(guest)
+      forget(guest)
       if (why != null) {
         refused(why, { ...guest, addr: why === 'connections-per-peer' ? `${guest.addr}/p2p/${peerId}` : guest.addr })
         return why
       }
       guest.peerId = peerId
-      open.add(guest)
+      if (!guest.gone) open.add(guest)
       return null
     },
     leave,
@@ -171,7 +177,7 @@ function countOf(guests: Set<Guest>, origin: string): number {
 
 function newGuest(inbound: boolean, origin: string | null, addr: string): Guest {
   const none = (): void => {}
-  const state = { claimed: false, agreed: false, proven: false, counted: false, received: 0 }
+  const state = { claimed: false, agreed: false, proven: false, gone: false, counted: false, received: 0 }
   return { inbound, origin, addr, ...state, cut: none, release: none }
 }
 

@@ -121,6 +121,16 @@ test('memory-refuse: at so many bytes somebody is let in, and with one more nobo
   assert.deepEqual(reasons, ['memory-refuse'])
 })
 
+test('who has left while it was upgraded holds no place', () => {
+  using gate = createGate(limitsOf({ connections: 1 }), {})
+  const first = gate.arrive('/ip4/203.0.113.7/tcp/1', '203.0.113.7')!
+  gate.leave(first)
+  assert.equal(gate.opens(first, 'a'), null)
+  const second = gate.arrive('/ip4/203.0.113.7/tcp/2', '203.0.113.7')!
+  assert.equal(gate.opens(second, 'b'), null)
+  assert.equal(gate.arrive('/ip4/203.0.113.7/tcp/3', '203.0.113.7'), null)
+})
+
 test('memory-close: with one byte more than that a connection is closed', async () => {
   await using server = await plainNode()
   await using client = await plainNode()

@@ -10,7 +10,7 @@ const entries: Record<string, string> = { app: 'src/web/main.ts', probe: 'src/we
 
 /** What the page has in the place of a file of ours. */
 const ours: Record<string, string> = Object.fromEntries(
-  ['trace', 'transports', 'runtime', 'resolve', 'second-look', 'socket-failures'].map(name => [
+  ['trace', 'transports', 'runtime', 'resolve', 'second-look', 'socket-failures', 'guarded'].map(name => [
     `src/${name}.ts`,
     `src/web/platform/${name}.ts`
   ])
@@ -19,7 +19,7 @@ const ours: Record<string, string> = Object.fromEntries(
 const nodes = ['crypto', 'net', 'os', 'url']
 /** What a browser has no use for: to ask for it is a bug. */
 const absent = [
-  ...['keys', 'psk', 'protector', 'find', 'mplex', 'transports/unix'].map(name => `src/${name}.ts`),
+  ...['keys', 'psk', 'protector', 'find', 'mplex', 'transports/unix', 'gate'].map(name => `src/${name}.ts`),
   ...['@libp2p/tls', '@libp2p/mplex']
 ]
 

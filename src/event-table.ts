@@ -23,12 +23,11 @@ import {
   ready,
   reservation,
   rtt,
-  sides,
-  transfer,
-  upgrade
+  transfer
 } from './event-shapes.ts'
 import { browserEvents, page } from './event-browser.ts'
 import { checkEvents } from './event-check.ts'
+import { connectionEvents } from './event-connections.ts'
 import { exporterEvents } from './event-exporter.ts'
 import { offlineEvents } from './event-offline.ts'
 import { pubsubEvents } from './event-pubsub.ts'
@@ -117,14 +116,7 @@ export const events = {
       ...limits
     }
   ],
-  'connection.upgrade': [
-    'a relayed connection became a direct one: how long the first took, and from there the second',
-    upgrade
-  ],
-  'connection.close': [
-    'a connection ended; by whom and why, where it was held and watched',
-    { peer_id: 'string', remote_addr: 'string', duration_ms: 'number', 'by?': sides, 'reason?': 'string' }
-  ],
+  ...connectionEvents,
   'peer.identify': [
     'what a peer says of itself in identify, and whether its signed peer record is truly its own',
     {

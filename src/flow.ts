@@ -3,6 +3,13 @@
 /** How many events may wait for a slow reader of stdout before nobody is let in any more. */
 export const MAX_WAITING = 1000
 
+/** Puts into the queue what may be left out where nobody reads it. */
+export function whereThereIsRoom<T>(queue: Queue<T>): (item: T) => void {
+  return item => {
+    if (queue.size < 2 * MAX_WAITING) void queue.push(item)
+  }
+}
+
 export interface Queue<T> {
   /** Resolves once the item has been taken and said, so that whoever waits for it does not outrun the reader. */
   push(item: T): Promise<void>
@@ -174,4 +181,11 @@ export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T>
     signal.addEventListener('abort', interrupt, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', interrupt))
   })
+}
+
+/** Waits for the promise, but no longer than that. */
+export async function within(ms: number, promise: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, ms)
+  await Promise.race([promise, late.promise]).finally(() => clearTimeout(timer))
 }

@@ -210,14 +210,14 @@ export const limitTable = {
     default: 3000,
     range: [0, 60_000],
     group: 'stopping',
-    says: 'how long connections may take to close in order at the end'
+    says: 'how long connections may take to close in order at the end; no more than 1.9s after ^C unless it is set'
   },
   'stop-hard': {
     unit: 'ms',
     default: 5000,
     range: [100, 120_000],
     group: 'stopping',
-    says: 'after this the process ends, whatever is left'
+    says: 'so long after ^C the process ends, whatever is left'
   }
 } as const satisfies Record<string, LimitRow>
 

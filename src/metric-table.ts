@@ -2,6 +2,7 @@
  * Every metric of --metrics: what feeds it, docs/metrics.md and the tests all come from the table below. The values of a
  * label are a fixed list, so that nothing a peer says can become one, and the number of series has an end.
  */
+import { refusalReasons } from './event-connections.ts'
 import { transportNames } from './transports.ts'
 
 const directions = ['inbound', 'outbound'] as const
@@ -71,6 +72,12 @@ export const metrics = {
     help: 'Connections that were made and upgraded',
     events: 'connection.open',
     labels: { direction: directions, transport: transports }
+  },
+  p2p_connections_refused_total: {
+    type: 'counter',
+    help: 'Connections that were refused, or ended, over a limit (p2pctl help limits)',
+    events: 'connection.refused',
+    labels: { reason: refusalReasons }
   },
   p2p_streams: {
     type: 'gauge',

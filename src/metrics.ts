@@ -86,6 +86,7 @@ function feedsOf(add: (name: MetricName, labels?: Labels, by?: number) => void):
       const labels = open.take(event)
       if (labels != null) add('p2p_connections', labels, -1)
     },
+    'connection.refused': ({ reason, count }) => add('p2p_connections_refused_total', { reason }, count),
     'stream.open': () => {
       add('p2p_answered_streams')
       add('p2p_answered_streams_opened_total')

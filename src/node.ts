@@ -5,6 +5,9 @@ import type { WebRTCDirectTransportComponents } from '@libp2p/webrtc'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
+import { within } from './flow.ts'
+import type { GateOptions } from './gate.ts'
+import { openGuard } from './guarded.ts'
 import { type Limits, limitsOf } from './limits.ts'
 import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
 import { assertPrivate, assertPrivateListener } from './private-network.ts'
@@ -33,15 +36,13 @@ interface Startable {
   stop?(): Promise<void>
 }
 
-export interface NodeOptions extends TransportOptions, OfferOptions {
+export interface NodeOptions extends TransportOptions, OfferOptions, GateOptions {
   /** A private key file; without one the identity is new in each run. */
   identity?: string | undefined
   /** What to tell peers instead of the addresses that the node listens on. */
   announce?: string[] | undefined
   /** Beside identify: the protocols that this node answers. */
   services?: Record<string, Service> | undefined
-  /** Asked before an inbound connection is upgraded. */
-  mayConnect?: (() => boolean) | undefined
   /** Asked before a service dials an address by itself; what a command dials it dials as it was told to. */
   mayDial?: ((addr: Multiaddr) => boolean) | undefined
   /** What peers may cost where it is not the default (limits.ts). */
@@ -61,8 +62,7 @@ export interface Node extends AsyncDisposable {
   use(name: TransportName): Promise<void>
 }
 
-/** How long a node may take to close its connections before the process leaves them behind. */
-const STOP_MS = 1000
+/** How long one connection may take to close. */
 const CLOSE_MS = 300
 
 export async function openNode(options: NodeOptions): Promise<Node> {
@@ -76,27 +76,27 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   ])
   const identity = options.identity == null ? null : await readIdentity(options.identity)
   const swarmKey = psk == null ? null : await (await import('./psk.ts')).readSwarmKey(psk)
+  const guard = openGuard(limits, options)
   let components: Components | undefined
   const libp2p = await createLibp2p({
     ...(identity != null && { privateKey: identity }),
     nodeInfo: { name: 'p2pctl', version, userAgent: `p2pctl/${version} ${runtime}` },
     addresses: { announce: options.announce?.map(addr => parseAddr(addr).toString()) ?? [] },
-    connectionEncrypters,
+    connectionEncrypters: connectionEncrypters.map(guard.encrypter),
     streamMuxers,
     ...(swarmKey != null && { connectionProtector: await (await import('./protector.ts')).loadProtector(swarmKey) }),
     // it pings every 10 s and aborts the connection when that fails: it would falsify what we measure
     connectionMonitor: { enabled: false },
     connectionGater: {
-      denyInboundConnection: () => options.mayConnect?.() === false,
+      ...guard.gater,
       denyDialMultiaddr: addr => options.mayDial?.(addr) === false
     },
     connectionManager: {
       maxConnections: limits.connections,
-      // with the 10 that libp2p allows, a handful of silent sockets lock everybody else out
-      maxIncomingPendingConnections: limits.pending,
-      inboundUpgradeTimeout: limits['upgrade-timeout'],
-      // 5 a second from one host, libp2p's default, refuses a person who dials from a script
-      inboundConnectionThreshold: 100
+      // the guard counts them, and says whom it refuses: libp2p, which counts each a moment longer, is not in its way
+      maxIncomingPendingConnections: 2 * limits.pending,
+      inboundConnectionThreshold: Number.POSITIVE_INFINITY,
+      inboundUpgradeTimeout: limits['upgrade-timeout']
     },
     services: {
       ...options.services,
@@ -110,11 +110,14 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     }
   })
   const parts = components!
+  guard.upgrader(parts.upgrader)
+  guard.watch(libp2p)
   const loaded = new Map<TransportName, Promise<void>>()
   const started: Startable[] = []
   const use = async (name: TransportName): Promise<void> => {
     if (swarmKey != null) assertPrivate(name)
     const transport: Transport & Startable = (await loadTransport(name, options))(parts)
+    guard.transport(transport)
     parts.transportManager.add(transport)
     // libp2p starts and stops only those that it was made with
     await transport.start?.()
@@ -131,17 +134,19 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       return loaded.get(name)!
     },
     [Symbol.asyncDispose]: async () => {
-      // those through a relay first: it would else call the circuit broken when the way to it closes
-      const relayed = libp2p.getConnections().filter(({ remoteAddr }) => relayPart(remoteAddr) != null)
-      await Promise.all(relayed.map(closeInOrder))
-      const late = Promise.withResolvers<void>()
-      const timer = setTimeout(late.resolve, STOP_MS)
-      // sockets that never say a word keep a WebSocket listener from closing (@libp2p/websockets 10)
-      await Promise.race([libp2p.stop(), late.promise])
-      await Promise.race([Promise.all(started.map(transport => transport.stop?.())), late.promise])
-      clearTimeout(timer)
+      guard[Symbol.dispose]()
+      await within(limits['stop-in-order'], stopInOrder(libp2p, started))
+      for (const connection of libp2p.getConnections()) connection.abort(new Error('this side has stopped'))
     }
   }
+}
+
+async function stopInOrder(libp2p: Libp2p, started: Startable[]): Promise<void> {
+  // those through a relay first: it would else call the circuit broken when the way to it closes
+  const relayed = libp2p.getConnections().filter(({ remoteAddr }) => relayPart(remoteAddr) != null)
+  await Promise.all(relayed.map(closeInOrder))
+  await libp2p.stop()
+  await Promise.all(started.map(transport => transport.stop?.()))
 }
 
 async function closeInOrder(connection: Connection): Promise<void> {

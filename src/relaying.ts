@@ -1,7 +1,7 @@
 /** A node that is a relay for others and forwards topics between them: what `relay` and `browser` run. */
 import { accessOf } from './access.ts'
 import type { Said } from './events.ts'
-import { createQueue } from './flow.ts'
+import { createQueue, whereThereIsRoom } from './flow.ts'
 import { type MeetOptions, openAnswerer, prepareMeeting, whileMeeting } from './meet.ts'
 import type { Node, NodeOptions } from './node.ts'
 import { relayServer } from './protocols/hop.ts'
@@ -71,6 +71,7 @@ export async function prepareRelay(options: RelayOptions): Promise<Relaying> {
       ...meeting.nodeOptions,
       services: { ...meeting.nodeOptions.services, ping: ping(), relay, ...forwarding?.services },
       mayConnect: () => queue.size < MAX_WAITING,
+      onRefused: whereThereIsRoom(queue),
       limit: { connections: 1024, ...options.limit }
     },
     push: queue.push,

@@ -1,6 +1,8 @@
 import { constants } from 'node:os'
 import { errorEvent, Failure } from './errors.ts'
 import type { Command, Event, Verdict } from './events.ts'
+import { leave } from './leave.ts'
+import { type Limits, limitsOf } from './limits.ts'
 import { createOutput, type Output } from './output.ts'
 import { fence, safe } from './safe.ts'
 import { exitCodeOf } from './stdout.ts'
@@ -18,6 +20,8 @@ export interface CommonOptions {
   color: 'auto' | 'always' | 'never'
   /** The whole run, in ms. */
   deadline?: number | undefined
+  /** What peers may cost, of those that say how long an end may take. */
+  limit?: Partial<Limits> | undefined
 }
 
 export interface Run<O> {
@@ -39,14 +43,19 @@ type Stop =
 
 const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
-/** After a stop, how long a command may take to finish its sentence: servers are gone within 2 s. */
+/** After a stop, how long a command may take to finish its sentence: servers are gone within 2 s, unless told otherwise. */
 const GRACE_MS = 1900
+
+/** What is left of the sentence once the connections are closed. */
+const SUMMARY_MS = 500
 
 /** One command's life, from its options to the end of the process. */
 export async function run<O>({ cmd, command, view, options, untilStopped, hangup }: Run<O>): Promise<void> {
   prepareDebug(options.debug)
   const stopper = new AbortController()
   let stop: Stop | undefined
+  const limits = limitsOf(options.limit)
+  const graceMs = Math.max(GRACE_MS, (options.limit?.['stop-in-order'] ?? 0) + SUMMARY_MS)
   const stopBy = (why: Stop): void => {
     stop ??= why
     // so that a command can tell a person's ^C from a time that is over
@@ -57,6 +66,8 @@ export async function run<O>({ cmd, command, view, options, untilStopped, hangup
     if (stop != null) dieOf(signal)
     output.stopping()
     stopBy({ by: 'signal', signal })
+    // as a second signal would: nobody may be reading stdout any more
+    setTimeout(dieOf, limits['stop-hard'], signal)
   }
   const ends = SIGNALS.filter(signal => signal !== 'SIGHUP' || hangup !== 'reloads')
   for (const signal of ends) process.on(signal, onSignal)
@@ -70,7 +81,7 @@ export async function run<O>({ cmd, command, view, options, untilStopped, hangup
   let verdict: Verdict | undefined
   let failure: Failure | undefined
   try {
-    verdict = await follow(command, options, stopper.signal, output)
+    verdict = await follow(command, options, output, stopper.signal, graceMs)
   } catch (error) {
     // ask the signal, not the error's name, whether we were interrupted
     if (error instanceof Failure || !stopper.signal.aborted) failure = toFailure(error)
@@ -83,23 +94,24 @@ export async function run<O>({ cmd, command, view, options, untilStopped, hangup
   await output.event(end.summary)
   await output.flush()
 
-  if (stop?.by === 'output') process.exit(exitCodeOf(stop.error))
+  if (stop?.by === 'output') leave(exitCodeOf(stop.error))
   if (end.summary.signal != null) return dieOf(end.summary.signal as NodeJS.Signals)
   // not a return: libp2p leaves timers behind that would hold the process for a second (libp2p 3.3)
-  process.exit(end.summary.exit_code ?? 1)
+  leave(end.summary.exit_code ?? 1)
 }
 
 /** Says what the command yields, until it ends, or until a stop has been ignored for too long. */
 async function follow<O>(
   load: Run<O>['command'],
   options: O,
+  output: Output,
   signal: AbortSignal,
-  output: Output
+  graceMs: number
 ): Promise<Verdict | undefined> {
   const { default: command } = await load()
   const events = command(options, signal)[Symbol.asyncIterator]()
   const overdue = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => setTimeout(reject, GRACE_MS, signal.reason))
+    signal.addEventListener('abort', () => setTimeout(reject, graceMs, signal.reason))
   })
   let verdict: Verdict | undefined
   for (;;) {

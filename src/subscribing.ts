@@ -1,6 +1,6 @@
 /** Being subscribed to topics, as `pubsub sub` and the checks are. */
 import type { Event, Said } from './events.ts'
-import { createQueue } from './flow.ts'
+import { createQueue, whereThereIsRoom } from './flow.ts'
 import { type GatherOptions, gather, prepareGathering } from './gathering.ts'
 import { gossipOf } from './gossip.ts'
 import { openNode } from './node.ts'
@@ -31,7 +31,8 @@ export async function* subscribe(
   await using node = await openNode({
     ...options,
     ...gathering.nodeOptions,
-    mayConnect: () => queue.size < MAX_WAITING
+    mayConnect: () => queue.size < MAX_WAITING,
+    onRefused: whereThereIsRoom(queue)
   })
   yield { type: 'run.start', peer_id: node.peerId }
 

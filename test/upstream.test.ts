@@ -1,10 +1,15 @@
 // What surprised us in the packages that we stand on, and what src copes with: each test fails once it stops being so,
 // and then what copes can go.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify } from '@libp2p/identify'
@@ -476,5 +481,44 @@ describe('the other transports', patient, () => {
     } finally {
       globalThis.WebSocket = plain
     }
+  })
+})
+
+const portOf = (node: Libp2p): number => Number(/\/tcp\/(\d+)/.exec(addrOf(node))![1])
+
+/** What comes first: the promise, or half a second. */
+const soon = (promise: Promise<unknown>): Promise<string> =>
+  Promise.race([promise.then(() => 'done'), delay(500, 'waits')])
+
+describe('strangers (src/gate.ts)', patient, () => {
+  test('a number that has no end is read for as long as it comes', async () => {
+    await using node = await plainNode({ identify: false })
+    const socket = connect(portOf(node), '127.0.0.1')
+    await once(socket, 'connect')
+    socket.on('error', () => {}).write(Buffer.alloc(32 * 1024, 0x80))
+    assert.equal(await soon(once(socket.resume(), 'close')), 'waits')
+    socket.destroy()
+  })
+
+  test('a socket that asks for no WebSocket keeps the listener from its end', async () => {
+    const node = await plainNode({ listen: [`${LOCAL}/ws`] })
+    const socket = connect(portOf(node), '127.0.0.1')
+    await once(socket, 'connect')
+    const stopped = node.stop() as Promise<void>
+    assert.equal(await soon(stopped), 'waits')
+    socket.destroy()
+    await stopped
+  })
+
+  test('exit() waits for a thread that waits for a file (src/leave.ts)', {
+    skip: process.platform === 'win32'
+  }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'p2pctl-upstream-'))
+    const fifo = join(folder, 'fifo')
+    assert.equal(spawnSync('mkfifo', [fifo]).status, 0)
+    const script = `require('fs').open(${JSON.stringify(fifo)}, () => {}); setImmediate(() => process.exit())`
+    const { signal } = spawnSync(process.execPath, ['-e', script], { timeout: 1500, killSignal: 'SIGKILL' })
+    rmSync(folder, { recursive: true })
+    assert.equal(signal, 'SIGKILL')
   })
 })

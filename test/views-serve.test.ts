@@ -41,6 +41,24 @@ test('listen and relay: where --metrics and --health are, with -q too', () => {
   assert.deepEqual(draw(relay, told).out, [`relaying as ${PEER}`, ...lines])
 })
 
+test('listen and relay -v: who was refused, over which limit, and how many times', () => {
+  const refused = (remote_addr: string | null, count: number): Event => ({
+    type: 'connection.refused',
+    reason: 'pending-per-ip',
+    remote_addr,
+    count
+  })
+  const told = [start, refused('/ip4/203.0.113.7/tcp/51822', 1), refused(null, 12)]
+  const lines = [
+    '05:33:07 refused /ip4/203.0.113.7/tcp/51822  pending-per-ip',
+    '05:33:07 refused several hosts  pending-per-ip, 12 times'
+  ]
+  for (const view of [listen, relay]) {
+    assert.deepEqual(draw(view, told, { verbose: true }).out, lines)
+    assert.deepEqual(draw(view, told).out, [])
+  }
+})
+
 test('listen in a private network: the fingerprint of its key', () => {
   const { out } = draw(listen, [start, { ...(ready([LAN]) as Event<'listen.ready'>), psk_fingerprint: '45fc986b' }])
   assert.deepEqual(out, [`listening as ${PEER}   private network 45fc986b`, `  ${LAN}`])

@@ -3,7 +3,7 @@ import { parseCid } from '../dht-keys.ts'
 import { type DhtOptions, findKeepers, leaveWith, readSeeds } from '../dht-query.ts'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
-import { createQueue } from '../flow.ts'
+import { createQueue, whereThereIsRoom } from '../flow.ts'
 import { openNode } from '../node.ts'
 import type { KadAnswer } from '../protocols/kad.ts'
 import { endNode, listenOnAll, MAX_WAITING, serve } from '../serve.ts'
@@ -28,7 +28,8 @@ export default async function* dhtProvide(options: Options, signal: AbortSignal)
   await using node = await openNode({
     ...options,
     services: { ping: ping() },
-    mayConnect: () => queue.size < MAX_WAITING
+    mayConnect: () => queue.size < MAX_WAITING,
+    onRefused: whereThereIsRoom(queue)
   })
   yield { type: 'run.start', peer_id: node.peerId }
   await listenOnAll(node, listen, {})

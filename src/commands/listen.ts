@@ -2,7 +2,7 @@ import { serveAutonat } from '../autonat.ts'
 import { type AnswerOptions, answer, checkAnswer } from '../answer.ts'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
-import { createQueue } from '../flow.ts'
+import { createQueue, whereThereIsRoom } from '../flow.ts'
 import { type InboxOptions, openInbox } from '../inbox.ts'
 import { type MeetOptions, openAnswerer, prepareMeeting, whileMeeting } from '../meet.ts'
 import { type Monitor, type MonitorOptions, openMonitor } from '../monitor.ts'
@@ -64,7 +64,8 @@ async function* listening(options: Options, monitor: Monitor, signal: AbortSigna
     ...options,
     ...meeting.nodeOptions,
     services: { ...meeting.nodeOptions.services, ping: ping(), echo: echo({ runOnLimitedConnection: true }) },
-    mayConnect: () => queue.size < MAX_WAITING
+    mayConnect: () => queue.size < MAX_WAITING,
+    onRefused: whereThereIsRoom(queue)
   })
   yield { type: 'run.start', peer_id: node.peerId }
   const onMessage = (message: { peerId: string; protocol: string; bytes: Uint8Array }): Promise<void> =>

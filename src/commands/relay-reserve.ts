@@ -1,6 +1,6 @@
 import type { DialOptions } from '../connect.ts'
 import type { Said } from '../events.ts'
-import { createQueue } from '../flow.ts'
+import { createQueue, whereThereIsRoom } from '../flow.ts'
 import { openNode } from '../node.ts'
 import { reserve, whileKept } from '../reserve.ts'
 import { MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
@@ -17,7 +17,8 @@ export default async function* relayReserve(options: Options, signal: AbortSigna
   await using node = await openNode({
     ...options,
     services: { ping: ping() },
-    mayConnect: () => queue.size < MAX_WAITING
+    mayConnect: () => queue.size < MAX_WAITING,
+    onRefused: whereThereIsRoom(queue)
   })
   yield { type: 'run.start', peer_id: node.peerId }
   const dialing = { ...options, identified: false }

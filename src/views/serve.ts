@@ -53,6 +53,11 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       const mark = chalk.dim(dialed.delete(remote_addr) ? '-out ' : '-in  ')
       log(at, mark, peer_id, `${safe(withoutId(remote_addr))}  after ${duration(duration_ms)}`)
     },
+    'connection.refused': ({ remote_addr, reason, count }, at) => {
+      if (!verbose) return
+      const who = remote_addr == null ? 'several hosts' : safe(remote_addr)
+      note(at, `${chalk.yellow('refused')} ${who}  ${reason}${count === 1 ? '' : `, ${count} times`}`)
+    },
     'peer.add': ({ peer_id, sources, addrs: [addr, ...others] }, at) => {
       if (!verbose) return
       const where = addr == null ? '-' : `${safe(withoutId(addr))}${others.length === 0 ? '' : ` +${others.length}`}`

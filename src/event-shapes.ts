@@ -73,6 +73,12 @@ export const circuit = {
   'circuit_id?': 'integer'
 } as const
 
+/** Of identify: how many there were in lists that were cut to the limits identify-protocols and identify-addrs. */
+export const leftOut = { 'protocols_total?': 'integer', 'listen_addrs_total?': 'integer' } as const
+
+/** The limit that a peer went over. */
+export const cut = { 'limit?': 'string' } as const
+
 export const limits = { 'limit_s?': 'number|null', 'limit_bytes?': 'integer|null' } as const
 /** Of a relayed connection; the other times begin where the relayed connection stood. */
 export const upgrade = {

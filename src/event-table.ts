@@ -9,8 +9,10 @@
 import {
   check,
   circuit,
+  cut,
   dhtEvents,
   finding,
+  leftOut,
   limits,
   peer,
   phases,
@@ -122,11 +124,11 @@ export const events = {
     upgrade
   ],
   'connection.close': [
-    'a connection ended; by whom and why, where it was held and watched',
-    { peer_id: 'string', remote_addr: 'string', duration_ms: 'number', 'by?': sides, 'reason?': 'string' }
+    'a connection ended; by whom and why, where it was held and watched, or cut for a limit of --limit',
+    { peer_id: 'string', remote_addr: 'string', duration_ms: 'number', 'by?': sides, 'reason?': 'string', ...cut }
   ],
   'peer.identify': [
-    'what a peer says of itself in identify, and whether its signed peer record is truly its own',
+    'what a peer says of itself in identify, and whether its signed peer record is truly its own; totals where a list was cut',
     {
       peer_id: 'string',
       agent_version: 'string|null',
@@ -134,8 +136,9 @@ export const events = {
       observed_addr: 'string|null',
       listen_addrs: 'string[]',
       protocols: 'string[]',
-      signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]' }],
-      'addr?': 'string'
+      signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]', 'addrs_total?': 'integer' }],
+      'addr?': 'string',
+      ...leftOut
     }
   ],
   'dial.resolve': [

@@ -1,5 +1,5 @@
 import { serveAutonat } from '../autonat.ts'
-import { type AnswerOptions, answer, checkAnswer } from '../answer.ts'
+import { type AnswerOptions, answer, answerLimits, checkAnswer } from '../answer.ts'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue } from '../flow.ts'
@@ -65,7 +65,8 @@ async function* listening(options: Options, monitor: Monitor, signal: AbortSigna
     ...options,
     ...meeting.nodeOptions,
     services: { ...meeting.nodeOptions.services, ping: pong(), echo: echo({ runOnLimitedConnection: true }) },
-    mayConnect: () => queue.size < MAX_WAITING
+    mayConnect: () => queue.size < MAX_WAITING,
+    limit: { ...answerLimits(options), ...options.limit }
   })
   yield { type: 'run.start', peer_id: node.peerId }
   const onMessage = (message: { peerId: string; protocol: string; bytes: Uint8Array }): Promise<void> =>

@@ -19,6 +19,7 @@ export interface Frames {
 const HEADER_BYTES = 12
 const DATA = 0
 const WINDOW_UPDATE = 1
+const PING = 2
 const SYN = 1
 
 /** js-libp2p answers each frame of data with a window update, go-libp2p each half of a window. */
@@ -50,7 +51,7 @@ export function yamuxFrames(maxFrameBytes: number, toll: FrameToll): Frames {
       }
     }
     const opens = (header[3]! & SYN) !== 0
-    const wasOwed = type === WINDOW_UPDATE && !opens && owed > 0
+    const wasOwed = (type === WINDOW_UPDATE || type === PING) && !opens && owed > 0
     if (wasOwed) owed--
     toll.idle(wasOwed)
   }
@@ -74,8 +75,8 @@ export function yamuxFrames(maxFrameBytes: number, toll: FrameToll): Frames {
     },
     sent(head, bytes) {
       const updates = bytes > HEADER_BYTES ? 1 + Math.floor(bytes / BYTES_FOR_AN_UPDATE) : 0
-      const opens = head[1]! <= WINDOW_UPDATE && (head[3]! & SYN) !== 0
-      owed = Math.min(MOST_OWED, owed + updates + (opens ? UPDATES_FOR_A_STREAM : 0))
+      const asks = (head[3]! & SYN) === 0 ? 0 : head[1] === PING ? 1 : UPDATES_FOR_A_STREAM
+      owed = Math.min(MOST_OWED, owed + updates + asks)
     }
   }
 }

@@ -171,10 +171,8 @@ function refusals(guard: Guard, connection: MessageStream, toll: FrameToll): (li
 function admit(muxer: StreamMuxer, guard: Guard, refused: (limit: LimitName) => void, parts: Parts): void {
   const { limits } = guard
   const fresh = createBucket(limits['new-streams'], limits['new-streams'])
-  const limitMet = (): LimitName | null => {
-    const streams = muxer.streams.filter(({ direction }) => direction === 'inbound').length
-    return streams > limits.streams ? 'streams' : fresh.take() ? null : 'new-streams'
-  }
+  let open = 0
+  const limitMet = (): LimitName | null => (open >= limits.streams ? 'streams' : fresh.take() ? null : 'new-streams')
   const bound = (stream: Stream): void => {
     const inside = stream as Stream & Buffers
     inside.maxReadBufferLength = limits['read-buffer'] + (muxer.protocol === MPLEX ? MPLEX_FRAME_BYTES : 0)
@@ -190,6 +188,8 @@ function admit(muxer: StreamMuxer, guard: Guard, refused: (limit: LimitName) => 
     const limit = limitMet()
     try {
       if (limit != null) throw new LimitError(limit, limits[limit])
+      open++
+      stream.addEventListener('close', () => open--)
       // with a protocol it is taken as it is by libp2p, whose own negotiation a peer can make endless (3.3)
       if (stream.protocol === '') {
         stream.protocol = await negotiate(stream, parts.registrar.getProtocols(), limits['read-buffer'])

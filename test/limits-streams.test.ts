@@ -30,7 +30,7 @@ import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Connection, Stream, StreamCloseEvent } from '@libp2p/interface'
 
-const patient = { timeout: 30_000, concurrency: 4 }
+const patient = { timeout: 60_000 }
 const LOCAL = '/ip4/127.0.0.1/tcp/0'
 const ECHO = '/echo/1.0.0'
 const KIB = 1024
@@ -225,9 +225,8 @@ describe('streams', patient, () => {
     const near = await it.connection.newStream(ECHO)
     const far = (await come) as Stream & { readBuffer: { bufs: unknown[] } }
     const end = endOf(near)
-    for (let sent = 0; sent < most; sent++) {
-      if (!near.send(Buffer.of(1))) await Promise.race([once(near as unknown as EventTarget, 'drain'), end])
-    }
+    near.send(Buffer.alloc(most - 4 * KIB))
+    for (let i = 0; i < 4 * KIB; i++) near.send(Buffer.of(1))
     while (far.readBufferLength < most && far.status === 'open') await new Promise(resolve => setImmediate(resolve))
     assert.deepEqual([far.readBufferLength, far.status], [most, 'open'])
     assert.ok(far.readBuffer.bufs.length <= most / 256, `${far.readBuffer.bufs.length} pieces`)
@@ -278,7 +277,7 @@ describe('streams', patient, () => {
     const endless = await asking(Buffer.alloc(3, 0x80))
     assert.notEqual(await endOf(endless.stream), null)
     const list = await asking(line('ls'))
-    assert.match(String(Buffer.from((await list.reader.read())!)), /\/echo\/1\.0\.0\n\n$/)
+    assert.match(String(Buffer.from((await list.reader.read())!)), /^\f\/echo\/1\.0\.0\n[^]*\n\n$/)
   })
 })
 

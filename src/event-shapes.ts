@@ -73,8 +73,17 @@ export const circuit = {
   'circuit_id?': 'integer'
 } as const
 
-/** Of identify: how many there were in lists that were cut to the limits identify-protocols and identify-addrs. */
-export const leftOut = { 'protocols_total?': 'integer', 'listen_addrs_total?': 'integer' } as const
+/** What identify says; the totals stand where a list was cut to the limits identify-protocols and identify-addrs. */
+export const identity = {
+  agent_version: 'string|null',
+  protocol_version: 'string|null',
+  observed_addr: 'string|null',
+  listen_addrs: 'string[]',
+  protocols: 'string[]',
+  signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]', 'addrs_total?': 'integer' }],
+  'protocols_total?': 'integer',
+  'listen_addrs_total?': 'integer'
+} as const
 
 /** The limit that a peer went over. */
 export const cut = { 'limit?': 'string' } as const

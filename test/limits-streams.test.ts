@@ -13,6 +13,7 @@ import { PING } from '../src/protocols/ping.ts'
 import { pong } from '../src/protocols/pong.ts'
 import { streamReader, write } from '../src/protocols/stream.ts'
 import { guardOf } from '../src/stream-limits.ts'
+import dial from '../src/views/dial.ts'
 import { type Running, start } from './helpers/cli.ts'
 import {
   ACK,
@@ -27,6 +28,8 @@ import {
 } from './helpers/frames.ts'
 import { identifiedBy, identifyMessage, says, signedRecord } from './helpers/identify.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
+import { attempt, identified, start as runStart, summary } from './helpers/sample-events.ts'
+import { draw } from './helpers/screen.ts'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Connection, Stream, StreamCloseEvent } from '@libp2p/interface'
 
@@ -277,7 +280,7 @@ describe('streams', patient, () => {
     const endless = await asking(Buffer.alloc(3, 0x80))
     assert.notEqual(await endOf(endless.stream), null)
     const list = await asking(line('ls'))
-    assert.match(String(Buffer.from((await list.reader.read())!)), /^\f\/echo\/1\.0\.0\n[^]*\n\n$/)
+    assert.match(String(Buffer.from((await list.reader.read())!)), /^\f\/echo\/1\.0\.0\n.*\n\n$/s)
   })
 })
 
@@ -309,6 +312,17 @@ describe('identify', patient, () => {
     assert.deepEqual([protocols_total, listen_addrs.length, listen_addrs_total], [4, 2, 3])
     assert.deepEqual([signed_record!.valid, signed_record!.addrs.length, signed_record!.addrs_total], [true, 2, 3])
   })
+})
+
+test('what identify left out is shown as a number', () => {
+  const event = { ...identified(), protocols: ['/p/1'], protocols_total: 9000, listen_addrs_total: 7002 }
+  const shown = draw(dial, [runStart, attempt(), event, summary()], { verbose: true }).lines
+  assert.ok(shown.includes('  speaks   (+8999 more)'), shown.join('\n'))
+  assert.ok(shown.includes(`  listens  (+${7002 - event.listen_addrs.length} more)`), shown.join('\n'))
+  assert.ok(
+    shown.some(line => line.includes('9000 protocols')),
+    shown.join('\n')
+  )
 })
 
 describe('ping', patient, () => {

@@ -9,6 +9,7 @@ import { codes, Failure } from './errors.ts'
 import type { Event } from './events.ts'
 import { wordsFor } from './files.ts'
 import { startLimit } from './limit.ts'
+import { type Limits, limitTable } from './limits.ts'
 import type { Node } from './node.ts'
 import { connectOptions, type Place, parsePlace, placeText, remoteOf } from './place.ts'
 import { barrier, endOur, giveAll, takeAll, whileOpen } from './protocols/pipe.ts'
@@ -51,6 +52,13 @@ const TURN_MS = 10_000
 const CONNECT_MS = 10_000
 const LINGER_BYTES = 1 << 22
 const LINGER_MS = 5000
+
+/** Whoever forwards to us opens a stream for each TCP connection, and some wait for their turn. */
+export function answerLimits({ forward, maxConnections = MAX_CONNECTIONS }: AnswerOptions): Partial<Limits> {
+  if (forward == null) return {}
+  const streams = limitTable.streams.default + maxConnections + LINE
+  return { streams, 'new-streams': streams }
+}
 
 /** Refuses what makes no sense together. */
 export function checkAnswer(options: AnswerOptions): void {

@@ -73,6 +73,21 @@ export const circuit = {
   'circuit_id?': 'integer'
 } as const
 
+/** What identify says; the totals stand where a list was cut to the limits identify-protocols and identify-addrs. */
+export const identity = {
+  agent_version: 'string|null',
+  protocol_version: 'string|null',
+  observed_addr: 'string|null',
+  listen_addrs: 'string[]',
+  protocols: 'string[]',
+  signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]', 'addrs_total?': 'integer' }],
+  'protocols_total?': 'integer',
+  'listen_addrs_total?': 'integer'
+} as const
+
+/** The limit that a peer went over. */
+export const cut = { 'limit?': 'string' } as const
+
 export const limits = { 'limit_s?': 'number|null', 'limit_bytes?': 'integer|null' } as const
 /** Of a relayed connection; the other times begin where the relayed connection stood. */
 export const upgrade = {

@@ -18,6 +18,15 @@ export const streamEvents = {
       error: 'string|null'
     }
   ],
+  'stream.refused': [
+    'streams of a peer were reset because of a limit of --limit: how many, told once a second at most for a connection',
+    {
+      peer_id: 'string',
+      remote_addr: 'string',
+      limit: ['streams', 'new-streams', 'read-buffer', 'write-buffer', 'ping-streams'],
+      streams: 'integer'
+    }
+  ],
   'forward.ready': [
     'TCP connections to local_addr go to the peer; the ready file holds the same fields',
     { pid: 'integer', peer_id: 'string', addr: 'string', protocol: 'string', local_addr: 'string' }

@@ -11,6 +11,7 @@ import {
   circuit,
   dhtEvents,
   finding,
+  identity,
   limits,
   peer,
   phases,
@@ -118,17 +119,8 @@ export const events = {
   ],
   ...connectionEvents,
   'peer.identify': [
-    'what a peer says of itself in identify, and whether its signed peer record is truly its own',
-    {
-      peer_id: 'string',
-      agent_version: 'string|null',
-      protocol_version: 'string|null',
-      observed_addr: 'string|null',
-      listen_addrs: 'string[]',
-      protocols: 'string[]',
-      signed_record: [null, { valid: 'boolean', seq: 'integer|null', addrs: 'string[]' }],
-      'addr?': 'string'
-    }
+    'what a peer says of itself in identify, and whether its signed peer record is truly its own; totals where a list was cut',
+    { peer_id: 'string', ...identity, 'addr?': 'string' }
   ],
   'dial.resolve': [
     'a name in an address was looked up; or, with its source, a peer ID that has no address',

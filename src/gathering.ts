@@ -8,6 +8,7 @@ import { createFoundDialer } from './found.ts'
 import { type GossipOptions, gossipOf, gossipService } from './gossip.ts'
 import { type Meeting, openAnswerer, openings, stayConnected } from './meet.ts'
 import type { Node } from './node.ts'
+import { pong } from './protocols/pong.ts'
 import { createRoster } from './roster.ts'
 import { type Held, reserve, whileKept } from './reserve.ts'
 import { listenAddrs, listenOnAll, namesAddrs, type ServeOptions, serve } from './serve.ts'
@@ -81,15 +82,12 @@ export async function prepareGathering(options: GatherOptions, gossip: GossipOpt
   if (mdns === true) sources.push((await import('./sources/mdns.ts')).mdnsSource())
   if (dht === true) sources.push((await import('./sources/dht.ts')).dhtSource(dhtProtocol, starts))
   if (topics.length > 0) sources.push((await import('./sources/pubsub.ts')).pubsubSource(topics))
-  const [{ ping }, { services, mayDial }] = await Promise.all([
-    import('@libp2p/ping'),
-    openings(
-      { dht, dhtProtocol, topics, targets, allowPrivate: options.allowPrivate },
-      { pubsub: gossipService(gossip) }
-    )
-  ])
+  const { services, mayDial } = await openings(
+    { dht, dhtProtocol, topics, targets, allowPrivate: options.allowPrivate },
+    { pubsub: gossipService(gossip) }
+  )
   return {
-    nodeOptions: { services: { ...services, ping: ping() }, mayDial },
+    nodeOptions: { services: { ...services, ping: pong() }, mayDial },
     options: dialing,
     targets,
     relays: relay == null ? [] : await readTargets([relay]),

@@ -119,14 +119,14 @@ export const limitTable = {
     default: 64,
     range: [1, MANY],
     group: 'streams',
-    says: 'streams at once that a peer may open on one connection'
+    says: 'streams at once that a peer may open on one connection; 320 more with listen --forward'
   },
   'new-streams': {
     unit: 'count',
     default: 50,
     range: [1, MANY],
     group: 'streams',
-    says: 'streams a second that a peer may open on one connection'
+    says: 'streams a second that a peer may open on one connection, and at once; as many as streams with --forward'
   },
   'idle-frames': {
     unit: 'count',

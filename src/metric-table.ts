@@ -85,6 +85,18 @@ export const metrics = {
     events: '',
     labels: { direction: directions, protocol: [...Object.keys(protocolNames), 'other'] }
   },
+  p2p_streams_refused_total: {
+    type: 'counter',
+    help: 'Streams that were reset because a peer went over a limit of --limit',
+    events: 'stream.refused',
+    labels: { limit: ['streams', 'new-streams', 'read-buffer', 'write-buffer', 'ping-streams'] }
+  },
+  p2p_connections_cut_total: {
+    type: 'counter',
+    help: 'Connections that were closed because a peer went over a limit of --limit',
+    events: 'connection.close',
+    labels: { limit: ['idle-frames', 'read-buffer', 'other'] }
+  },
   p2p_answered_streams: {
     type: 'gauge',
     help: 'Streams of --protocol and --serve perf that are open',

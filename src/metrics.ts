@@ -85,8 +85,10 @@ function feedsOf(add: (name: MetricName, labels?: Labels, by?: number) => void):
     'connection.close': event => {
       const labels = open.take(event)
       if (labels != null) add('p2p_connections', labels, -1)
+      if (event.limit != null) add('p2p_connections_cut_total', { limit: event.limit })
     },
     'connection.refused': ({ reason, count }) => add('p2p_connections_refused_total', { reason }, count),
+    'stream.refused': ({ limit, streams }) => add('p2p_streams_refused_total', { limit }, streams),
     'stream.open': () => {
       add('p2p_answered_streams')
       add('p2p_answered_streams_opened_total')

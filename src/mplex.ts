@@ -11,27 +11,24 @@ interface InnerStream extends Stream {
   dispatchReadBuffer(): void
 }
 
-/** Of one stream, before its connection is held back: a stream breaks off at 4 MiB. */
-const MOST_UNREAD = 1 << 20
-
 /**
  * mplex has no flow control: whoever sends faster than the other side reads loses the stream, at 4 MiB. So a stream that
- * nobody reads holds the whole connection back, and TCP its peer; the streams beside it wait for it. New streams are
- * made no faster than 5 in a second and a half: the sixth in a second is dropped by the other side, without a word
+ * nobody reads holds the whole connection back, and TCP its peer; the streams beside it wait for it: at half of what
+ * may wait to be read. New streams are made no faster than 5 in a second and a half: the sixth in a second is dropped by the other side, without a word
  * (@libp2p/mplex 12.0).
  */
-export function heldBack(factory: StreamMuxerFactory): StreamMuxerFactory {
+export function heldBack(factory: StreamMuxerFactory, readBuffer: number): StreamMuxerFactory {
   const create = factory.createStreamMuxer.bind(factory)
   factory.createStreamMuxer = connection => {
     const muxer = create(connection) as Muxer
-    holdBack(muxer, connection)
+    holdBack(muxer, connection, readBuffer / 2)
     paceStreams(muxer)
     return muxer
   }
   return factory
 }
 
-function holdBack(muxer: Muxer, connection: MessageStream): void {
+function holdBack(muxer: Muxer, connection: MessageStream, mostUnread: number): void {
   const full = new Set<Stream>()
   let resuming = false
   const hold = (stream: InnerStream): void => {
@@ -55,7 +52,7 @@ function holdBack(muxer: Muxer, connection: MessageStream): void {
     // what its reader has taken is seen nowhere else, whether it was paused or had no reader yet
     stream.dispatchReadBuffer = () => {
       dispatch()
-      if (stream.readBufferLength <= MOST_UNREAD) release(stream)
+      if (stream.readBufferLength <= mostUnread) release(stream)
     }
     stream.addEventListener('close', () => release(stream))
   }
@@ -63,7 +60,7 @@ function holdBack(muxer: Muxer, connection: MessageStream): void {
   muxer.onData = data => {
     onData(data)
     for (const stream of muxer.streams) {
-      if (stream.readBufferLength > MOST_UNREAD && !full.has(stream)) hold(stream as InnerStream)
+      if (stream.readBufferLength > mostUnread && !full.has(stream)) hold(stream as InnerStream)
     }
   }
 }

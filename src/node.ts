@@ -12,6 +12,7 @@ import { type Limits, limitsOf } from './limits.ts'
 import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
 import { assertPrivate, assertPrivateListener } from './private-network.ts'
 import { loadEncrypters, loadMuxers } from './security.ts'
+import { guardStreams } from './stream-limits.ts'
 import { loadTransport, transportFor, type TransportName, type TransportOptions, whyNoTransport } from './transports.ts'
 import { runtime } from './runtime.ts'
 import { version } from './version.ts'
@@ -72,7 +73,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
     import('libp2p'),
     import('@libp2p/identify'),
     loadEncrypters(security),
-    loadMuxers(muxers)
+    loadMuxers(muxers, limits)
   ])
   const identity = options.identity == null ? null : await readIdentity(options.identity)
   const swarmKey = psk == null ? null : await (await import('./psk.ts')).readSwarmKey(psk)
@@ -112,6 +113,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   const parts = components!
   guard.upgrader(parts.upgrader)
   guard.watch(libp2p)
+  guardStreams(parts.upgrader, limits, parts)
   const loaded = new Map<TransportName, Promise<void>>()
   const started: Startable[] = []
   const use = async (name: TransportName): Promise<void> => {

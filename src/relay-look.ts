@@ -8,6 +8,7 @@ import { type Node, openNode } from './node.ts'
 import type { OfferOptions } from './offers.ts'
 import { type Grant, requestCircuit, voucherFaults } from './protocols/hop-client.ts'
 import { openPinger } from './protocols/ping.ts'
+import { pong } from './protocols/pong.ts'
 import {
   dataProblems,
   durationProblems,
@@ -50,8 +51,7 @@ export async function* lookAtRelay(
   options: LookOptions,
   signal: AbortSignal
 ): AsyncGenerator<Said> {
-  const { ping } = await import('@libp2p/ping')
-  await using far = await openNode({ ...options, services: { ping: ping() } })
+  await using far = await openNode({ ...options, services: { ping: pong() } })
   await using near = await openNode({ ...options, identity: undefined })
   yield { type: 'run.start', peer_id: far.peerId }
   const failed: string[] = []

@@ -5,6 +5,7 @@ import { createQueue, whereThereIsRoom } from './flow.ts'
 import { type MeetOptions, openAnswerer, prepareMeeting, whileMeeting } from './meet.ts'
 import type { Node, NodeOptions } from './node.ts'
 import { relayServer } from './protocols/hop.ts'
+import { pong } from './protocols/pong.ts'
 import { endNode, listenAddrs, listenOnAll, MAX_WAITING, type ServeHooks, type ServeOptions, serve } from './serve.ts'
 import { DISCOVERY_TOPIC, topicsOf } from './sources/pubsub.ts'
 
@@ -49,7 +50,6 @@ export async function prepareRelay(options: RelayOptions): Promise<Relaying> {
   // on other topics an announcement would be a message that nobody understands
   const announced = topics.filter(topic => topic.endsWith(DISCOVERY_TOPIC))
   const meeting = await prepareMeeting({ ...options, pubsub: announced.length > 0 ? announced : undefined })
-  const { ping } = await import('@libp2p/ping')
   const queue = createQueue<Said>()
   const forwarding = topics.length === 0 ? null : (await import('./forward.ts')).forwarder(topics, queue)
   const relay = relayServer({
@@ -69,7 +69,7 @@ export async function prepareRelay(options: RelayOptions): Promise<Relaying> {
     nodeOptions: {
       ...options,
       ...meeting.nodeOptions,
-      services: { ...meeting.nodeOptions.services, ping: ping(), relay, ...forwarding?.services },
+      services: { ...meeting.nodeOptions.services, ping: pong(), relay, ...forwarding?.services },
       mayConnect: () => queue.size < MAX_WAITING,
       onRefused: whereThereIsRoom(queue),
       limit: { connections: 1024, ...options.limit }

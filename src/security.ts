@@ -1,31 +1,30 @@
 import type { noise } from '@chainsafe/libp2p-noise'
 import type { ConnectionEncrypter, StreamMuxerFactory } from '@libp2p/interface'
+import type { Limits } from './limits.ts'
 import type { Components } from './node.ts'
 import type { MuxerName, SecurityName } from './offers.ts'
+import { guarded, windowOf } from './stream-limits.ts'
 import { stopClock, tracedEncrypter } from './trace.ts'
 
 type EncrypterFactory = (components: Components) => ConnectionEncrypter
 type MuxerFactory = (components: Components) => StreamMuxerFactory
 
-/** A stalled relay or receiver must not hold more than this for each stream: below the read buffer of a stream, 4 MiB. */
-const STREAM_WINDOW = 1 << 20
-
-/** New streams a second of a peer, as many as yamux takes at once; more are dropped without a word (src/mplex.ts). */
-const NEW_STREAMS = 1000
+/** The muxers count by themselves as well, with less to say: no more than what stream-limits.ts lets pass gets there. */
+const UNCOUNTED = 2 ** 31
 
 const encrypters: Record<SecurityName, { protocol: string; load(): Promise<EncrypterFactory> }> = {
   noise: { protocol: '/noise', load: async () => inOurOrder((await import('@chainsafe/libp2p-noise')).noise()) },
   tls: { protocol: '/tls/1.0.0', load: async () => (await import('@libp2p/tls')).tls() }
 }
 
-const muxers: Record<MuxerName, () => Promise<MuxerFactory>> = {
-  yamux: async () => {
+const muxers: Record<MuxerName, (limits: Limits) => Promise<MuxerFactory>> = {
+  yamux: async limits => {
     const { yamux } = await import('@chainsafe/libp2p-yamux')
-    return yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW } })
+    return yamux({ maxInboundStreams: UNCOUNTED, streamOptions: { maxStreamWindowSize: windowOf(limits) } })
   },
-  mplex: async () => {
+  mplex: async limits => {
     const [{ mplex }, { heldBack }] = await Promise.all([import('@libp2p/mplex'), import('./mplex.ts')])
-    return () => heldBack(mplex({ disconnectThreshold: NEW_STREAMS })())
+    return () => heldBack(mplex({ disconnectThreshold: UNCOUNTED })(), limits['read-buffer'])
   }
 }
 
@@ -38,8 +37,9 @@ export async function loadEncrypters([first, ...others]: SecurityName[]): Promis
   return [ready, ...others.map(name => lazily(encrypters[name]))].map(tracedEncrypter)
 }
 
-export async function loadMuxers(names: MuxerName[]): Promise<MuxerFactory[]> {
-  return await Promise.all(names.map(name => muxers[name]()))
+export async function loadMuxers(names: MuxerName[], limits: Limits): Promise<MuxerFactory[]> {
+  const factories = await Promise.all(names.map(name => muxers[name](limits)))
+  return factories.map(factory => components => guarded(factory(components), limits, components))
 }
 
 /**

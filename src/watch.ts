@@ -3,11 +3,13 @@ import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { withPeerId } from './addr.ts'
 import { openEvent } from './connect.ts'
-import type { Said } from './events.ts'
+import type { Event, Said } from './events.ts'
 import type { Queue } from './flow.ts'
 import { tellIdentity } from './identified.ts'
+import type { LimitName } from './limits.ts'
 import type { Node } from './node.ts'
 import { type Identity, identify, identityEvent } from './protocols/identify.ts'
+import { guardOf } from './stream-limits.ts'
 
 /** Is told who has come, once for each inbound connection. */
 export type OnIdentify = (connection: Connection, identity: Identity) => void
@@ -34,6 +36,8 @@ export function watch(
   const closed = new WeakSet<Connection>()
   libp2p.addEventListener('connection:open', ({ detail: connection }) => {
     void queue.push(openEvent(connection))
+    const guard = guardOf(connection)
+    if (guard != null) guard.onRefused = (limit, streams) => void queue.push(refusedEvent(connection, limit, streams))
     if (connection.direction !== 'inbound') return
     count('open')
     void ask(node, connection, queue, signal, onIdentify)
@@ -43,11 +47,13 @@ export function watch(
     if (closed.has(connection)) return
     closed.add(connection)
     const { remotePeer, remoteAddr, timeline } = connection
+    const limit = guardOf(connection)?.closedFor
     void queue.push({
       type: 'connection.close',
       peer_id: remotePeer.toString(),
       remote_addr: remoteAddr.toString(),
-      duration_ms: (timeline.close ?? Date.now()) - timeline.open
+      duration_ms: (timeline.close ?? Date.now()) - timeline.open,
+      ...(limit != null && { by: 'local', reason: `over the limit ${limit}`, limit })
     })
     if (connection.direction === 'inbound') count('close')
   })
@@ -57,6 +63,20 @@ export function watch(
     known = addrs.join()
     void queue.push({ type: 'listen.addrs', addrs })
   })
+}
+
+function refusedEvent(
+  { remotePeer, remoteAddr }: Connection,
+  limit: LimitName,
+  streams: number
+): Event<'stream.refused'> {
+  return {
+    type: 'stream.refused',
+    peer_id: remotePeer.toString(),
+    remote_addr: remoteAddr.toString(),
+    limit: limit as Event<'stream.refused'>['limit'],
+    streams
+  }
 }
 
 /** Who is it? A peer that does not say is shown all the same, with nothing known of it. */

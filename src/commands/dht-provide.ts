@@ -6,6 +6,7 @@ import type { Said } from '../events.ts'
 import { createQueue, whereThereIsRoom } from '../flow.ts'
 import { openNode } from '../node.ts'
 import type { KadAnswer } from '../protocols/kad.ts'
+import { pong } from '../protocols/pong.ts'
 import { endNode, listenOnAll, MAX_WAITING, serve } from '../serve.ts'
 import { ownAddrs } from '../watch.ts'
 
@@ -23,11 +24,10 @@ export default async function* dhtProvide(options: Options, signal: AbortSignal)
   const key = parseCid(target)
   check(options)
   const seeds = await readSeeds(options)
-  const { ping } = await import('@libp2p/ping')
   const queue = createQueue<Said>()
   await using node = await openNode({
     ...options,
-    services: { ping: ping() },
+    services: { ping: pong() },
     mayConnect: () => queue.size < MAX_WAITING,
     onRefused: whereThereIsRoom(queue)
   })

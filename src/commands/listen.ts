@@ -1,5 +1,5 @@
 import { serveAutonat } from '../autonat.ts'
-import { type AnswerOptions, answer, checkAnswer } from '../answer.ts'
+import { type AnswerOptions, answer, answerLimits, checkAnswer } from '../answer.ts'
 import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue, whereThereIsRoom } from '../flow.ts'
@@ -8,6 +8,7 @@ import { type MeetOptions, openAnswerer, prepareMeeting, whileMeeting } from '..
 import { type Monitor, type MonitorOptions, openMonitor } from '../monitor.ts'
 import { type Node, openNode } from '../node.ts'
 import { contentOf } from '../payload.ts'
+import { pong } from '../protocols/pong.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
 import { type Held, reserve, whileKept } from '../reserve.ts'
 import { endNode, listenAddrs, listenOnAll, MAX_WAITING, namesAddrs, type ServeOptions, serve } from '../serve.ts'
@@ -57,15 +58,16 @@ async function* listening(options: Options, monitor: Monitor, signal: AbortSigna
   const addrs = hidden ? (options.punch === true ? listenAddrs({ tcp: true }) : []) : listenAddrs(options)
   const relays = options.circuit == null ? [] : await readTargets(options.circuit)
   const meeting = await prepareMeeting(options)
-  const [{ ping }, { echo }] = await Promise.all([import('@libp2p/ping'), import('@libp2p/echo')])
+  const { echo } = await import('@libp2p/echo')
   const queue = createQueue<Said>()
   await using inbox = options.recv == null ? null : await openInbox(inboxOptions(options, options.recv, queue.push))
   await using node = await openNode({
     ...options,
     ...meeting.nodeOptions,
-    services: { ...meeting.nodeOptions.services, ping: ping(), echo: echo({ runOnLimitedConnection: true }) },
+    services: { ...meeting.nodeOptions.services, ping: pong(), echo: echo({ runOnLimitedConnection: true }) },
     mayConnect: () => queue.size < MAX_WAITING,
-    onRefused: whereThereIsRoom(queue)
+    onRefused: whereThereIsRoom(queue),
+    limit: { ...answerLimits(options), ...options.limit }
   })
   yield { type: 'run.start', peer_id: node.peerId }
   const onMessage = (message: { peerId: string; protocol: string; bytes: Uint8Array }): Promise<void> =>

@@ -3,6 +3,7 @@ import { Failure } from '../errors.ts'
 import type { Said } from '../events.ts'
 import { createQueue, merge } from '../flow.ts'
 import { openNode } from '../node.ts'
+import { pong } from '../protocols/pong.ts'
 import { createRoster } from '../roster.ts'
 import { namedSources, type SourceOptions } from '../sources/named.ts'
 import { ask, type LookOptions, type Search, type Source } from '../sources/source.ts'
@@ -29,9 +30,8 @@ export default async function* peers(options: Options, signal: AbortSignal): Asy
     })
   }
   const sources = await namedSources(options)
-  const { ping } = await import('@libp2p/ping')
   const services = await Promise.all(sources.map(source => source.services?.()))
-  await using node = await openNode({ ...options, services: Object.assign({ ping: ping() }, ...services) })
+  await using node = await openNode({ ...options, services: Object.assign({ ping: pong() }, ...services) })
   yield { type: 'run.start', peer_id: node.peerId }
 
   const enough = new AbortController()

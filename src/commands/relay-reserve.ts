@@ -2,6 +2,7 @@ import type { DialOptions } from '../connect.ts'
 import type { Said } from '../events.ts'
 import { createQueue, whereThereIsRoom } from '../flow.ts'
 import { openNode } from '../node.ts'
+import { pong } from '../protocols/pong.ts'
 import { reserve, whileKept } from '../reserve.ts'
 import { MAX_WAITING, type ServeOptions, serve } from '../serve.ts'
 import { readTargets } from '../targets.ts'
@@ -12,11 +13,10 @@ export interface Options extends DialOptions, Pick<ServeOptions, 'identity' | 'r
 
 export default async function* relayReserve(options: Options, signal: AbortSignal): AsyncGenerator<Said> {
   const [relay] = await readTargets([options.relay])
-  const { ping } = await import('@libp2p/ping')
   const queue = createQueue<Said>()
   await using node = await openNode({
     ...options,
-    services: { ping: ping() },
+    services: { ping: pong() },
     mayConnect: () => queue.size < MAX_WAITING,
     onRefused: whereThereIsRoom(queue)
   })

@@ -6,7 +6,9 @@ import { addrIn } from '../addr.ts'
 import { Failure } from '../errors.ts'
 import type { Event, FieldsOf } from '../events.ts'
 import { startLimit } from '../limit.ts'
+import { type Limits, limitsOf } from '../limits.ts'
 import { safe } from '../safe.ts'
+import { guardOf } from '../stream-limits.ts'
 import { StreamError, streamReader } from './stream.ts'
 
 /** https://github.com/libp2p/specs/tree/master/identify */
@@ -37,7 +39,7 @@ export async function identify(connection: Connection, signal: AbortSignal): Pro
     frames.detach()
     await stream.close({ signal })
     // fields of one message may be spread over several: in protobuf, joining the bytes merges the messages
-    return await decode(concat(parts), connection.remotePeer)
+    return await decode(concat(parts), connection.remotePeer, guardOf(connection)?.limits ?? limitsOf())
   } catch (error) {
     if (error instanceof Error && error.name === 'UnsupportedProtocolError') return null
     if (stream == null) await endOf(connection, signal)
@@ -67,8 +69,12 @@ export function identityEvent(peerId: string, identity: Identity): Event<'peer.i
   return { type: 'peer.identify', peer_id: peerId, ...identity }
 }
 
-async function decode(bytes: Uint8Array, peer: PeerId): Promise<Identity> {
+/** Of the lists no more than the limits say, and how many there were. */
+async function decode(bytes: Uint8Array, peer: PeerId, limits: Limits): Promise<Identity> {
   const message = reader(bytes)
+  const { 'identify-protocols': mostProtocols, 'identify-addrs': mostAddrs } = limits
+  let protocols = 0
+  let addrs = 0
   const identity: Identity = {
     agent_version: null,
     protocol_version: null,
@@ -81,10 +87,12 @@ async function decode(bytes: Uint8Array, peer: PeerId): Promise<Identity> {
     const tag = message.uint32()
     switch (tag) {
       case field(2):
-        identity.listen_addrs.push(...addrIn(message.bytes()).map(String))
+        if (++addrs > mostAddrs) message.skipType(BYTES)
+        else identity.listen_addrs.push(...addrIn(message.bytes()).map(String))
         break
       case field(3):
-        identity.protocols.push(message.string())
+        if (++protocols > mostProtocols) message.skipType(BYTES)
+        else identity.protocols.push(message.string())
         break
       case field(4):
         identity.observed_addr = addrIn(message.bytes())[0]?.toString() ?? null
@@ -96,33 +104,40 @@ async function decode(bytes: Uint8Array, peer: PeerId): Promise<Identity> {
         identity.agent_version = message.string()
         break
       case field(8):
-        identity.signed_record = await openRecord(message.bytes(), peer)
+        identity.signed_record = await openRecord(message.bytes(), peer, mostAddrs)
         break
       default:
         message.skipType(tag & 7)
     }
   }
+  if (protocols > mostProtocols) identity.protocols_total = protocols
+  if (addrs > mostAddrs) identity.listen_addrs_total = addrs
   return identity
 }
 
+/** The wire type of what has a length. */
+const BYTES = 2
+
 /** The tag of a length-delimited field. */
 function field(number: number): number {
-  return (number << 3) | 2
+  return (number << 3) | BYTES
 }
 
 /** Valid only if the signature holds and both the key and the record are those of the peer that sent it. */
-async function openRecord(bytes: Uint8Array, peer: PeerId): Promise<Identity['signed_record']> {
+async function openRecord(bytes: Uint8Array, peer: PeerId, most: number): Promise<Identity['signed_record']> {
   const { PeerRecord, RecordEnvelope } = await import('@libp2p/peer-record')
   try {
     const record = PeerRecord.createFromProtobuf(RecordEnvelope.createFromProtobuf(bytes).payload)
-    const addrs = record.multiaddrs.map(addr => addr.toString())
+    const total = record.multiaddrs.length
+    const addrs = record.multiaddrs.slice(0, most).map(addr => addr.toString())
+    const more = total > most && { addrs_total: total }
     const seq = Number(record.seqNumber)
     try {
       const envelope = await RecordEnvelope.openAndCertify(bytes, PeerRecord.DOMAIN)
       const valid = record.peerId.equals(peer) && peer.publicKey?.equals(envelope.publicKey) === true
-      return { valid, seq, addrs }
+      return { valid, seq, addrs, ...more }
     } catch {
-      return { valid: false, seq, addrs }
+      return { valid: false, seq, addrs, ...more }
     }
   } catch {
     return { valid: false, seq: null, addrs: [] }

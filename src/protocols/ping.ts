@@ -6,7 +6,7 @@ import { post, StreamError, type StreamReader, streamReader } from './stream.ts'
 
 /** https://github.com/libp2p/specs/blob/master/ping/ping.md */
 export const PING = '/ipfs/ping/1.0.0'
-const PAYLOAD_BYTES = 32
+export const PAYLOAD_BYTES = 32
 const CLOSE_MS = 500
 
 /** How many answers one stream may owe us, those that are late among them, before another is opened. */

@@ -224,6 +224,11 @@ export function streamReader(stream: Stream, options: ReaderOptions = {}): Strea
 export async function write(stream: Stream, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted()
   post(stream, bytes)
+  await drained(stream, signal)
+}
+
+/** Waits until the stream takes more. Throws StreamError, or the reason of the signal. */
+export async function drained(stream: Stream, signal?: AbortSignal): Promise<void> {
   // One 'drain' may make room for less than what waits, so ask again. Not with stream.onDrain(): its promise is made
   // once and never renewed (@libp2p/utils 7.4.1), so that from the second wait on it does not wait at all.
   while (stream.writableNeedsDrain) await drain(stream, signal)

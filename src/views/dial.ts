@@ -145,11 +145,19 @@ export function identifyLines(event: Event<'peer.identify'>, { out, verbose, qui
     `agent ${safe(event.agent_version ?? 'unknown', 64)}`,
     `observed ${event.observed_addr == null ? 'nothing' : bareAddr(event.observed_addr)}`,
     signed,
-    `${plural(event.protocols.length, 'protocol')}${more}`
+    `${plural(event.protocols_total ?? event.protocols.length, 'protocol')}${more}`
   ]
   const lines = fit(facts, out.columns)
   if (verbose) lines.push(`protocol version ${safe(event.protocol_version ?? 'unknown')}`)
   for (const addr of event.listen_addrs) lines.push(`  listens  ${scopeOf(multiaddr(addr)).padEnd(8)} ${safe(addr)}`)
-  if (verbose) for (const protocol of event.protocols) lines.push(`  speaks   ${safe(protocol)}`)
+  lines.push(...rest('listens', event.listen_addrs, event.listen_addrs_total))
+  if (!verbose) return lines
+  for (const protocol of event.protocols) lines.push(`  speaks   ${safe(protocol)}`)
+  lines.push(...rest('speaks', event.protocols, event.protocols_total))
   return lines
+}
+
+/** How many more there were in a list than are kept of it. */
+function rest(verb: string, kept: string[], total = 0): string[] {
+  return total > kept.length ? [`  ${verb.padEnd(8)} (+${total - kept.length} more)`] : []
 }

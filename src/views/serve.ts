@@ -1,6 +1,6 @@
 import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
-import { bytes, clock, duration, shortId } from './format.ts'
+import { bytes, clock, duration, plural, shortId } from './format.ts'
 import type { Handlers, Pen, Screen } from './screen.ts'
 import { bestAddr, contentWords, fileWords, isLoopback, madeOf, pingLine } from './words.ts'
 
@@ -48,16 +48,19 @@ export function serveView(screen: Screen, verb: 'listening' | 'relaying'): Handl
       arrived(event.peer_id, null, at)
     },
     'peer.identify': (event, at) => arrived(event.peer_id, event.agent_version, at),
-    'connection.close': ({ peer_id, remote_addr, duration_ms }, at) => {
+    'connection.close': ({ peer_id, remote_addr, duration_ms, limit }, at) => {
       arrived(peer_id, null, at)
       const mark = chalk.dim(dialed.delete(remote_addr) ? '-out ' : '-in  ')
-      log(at, mark, peer_id, `${safe(withoutId(remote_addr))}  after ${duration(duration_ms)}`)
+      const why = limit == null ? '' : `, ${chalk.yellow(`over the limit ${limit}`)}`
+      log(at, mark, peer_id, `${safe(withoutId(remote_addr))}  after ${duration(duration_ms)}${why}`)
     },
     'connection.refused': ({ remote_addr, reason, count }, at) => {
       if (!verbose) return
       const who = remote_addr == null ? 'several hosts' : safe(remote_addr)
       note(at, `${chalk.yellow('refused')} ${who}  ${reason}${count === 1 ? '' : `, ${count} times`}`)
     },
+    'stream.refused': ({ peer_id, limit, streams }, at) =>
+      note(at, `${chalk.yellow('refused')} ${plural(streams, 'stream')} of ${shortId(peer_id, live)}: limit ${limit}`),
     'peer.add': ({ peer_id, sources, addrs: [addr, ...others] }, at) => {
       if (!verbose) return
       const where = addr == null ? '-' : `${safe(withoutId(addr))}${others.length === 0 ? '' : ` +${others.length}`}`

@@ -1,10 +1,10 @@
 /** The node that a page is: what it answers, and how many may come. */
 import { echo } from '@libp2p/echo'
-import { ping } from '@libp2p/ping'
 import type { Said } from '../events.ts'
 import { gossipService } from '../gossip.ts'
 import { type Node, openNode } from '../node.ts'
 import { contentOf } from '../payload.ts'
+import { pong } from '../protocols/pong.ts'
 import { receiveItems, SEND_PROTOCOL, sendHandlerOptions } from '../protocols/send.ts'
 import { discoveryService } from '../sources/pubsub.ts'
 import type { Gate } from './flood.ts'
@@ -14,6 +14,8 @@ import type { Inbox } from './inbox.ts'
 const MOST_CONNECTIONS = 128
 /** As long as the other side tries: it is the time that both take to find a way to each other. */
 const UPGRADE_MS = 10_000
+/** Two pages that connect over and over measure each way, all at once. */
+const PING_STREAMS = 16
 const MAX_MESSAGE_BYTES = 1 << 20
 
 export async function openPageNode(discovery: string[], stun: string[]): Promise<Node> {
@@ -26,7 +28,7 @@ export async function openPageNode(discovery: string[], stun: string[]): Promise
       // before discovery, which asks for it
       pubsub: gossipService({ maxMessageBytes: MAX_MESSAGE_BYTES }),
       ...(discovery.length > 0 && { discovery: await discoveryService(discovery, { announce: true }) }),
-      ping: ping({ maxInboundStreams: 16 }),
+      ping: pong(PING_STREAMS),
       echo: echo({ runOnLimitedConnection: true })
     }
   })

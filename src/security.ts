@@ -9,7 +9,7 @@ import { stopClock, tracedEncrypter } from './trace.ts'
 type EncrypterFactory = (components: Components) => ConnectionEncrypter
 type MuxerFactory = (components: Components) => StreamMuxerFactory
 
-/** The muxers count by themselves as well, with less to say: no more than what stream-limits.ts lets pass gets there. */
+/** yamux counts by itself as well, with less to say: no more than what stream-limits.ts lets pass gets there. */
 const UNCOUNTED = 2 ** 31
 
 const encrypters: Record<SecurityName, { protocol: string; load(): Promise<EncrypterFactory> }> = {
@@ -24,7 +24,9 @@ const muxers: Record<MuxerName, (limits: Limits) => Promise<MuxerFactory>> = {
   },
   mplex: async limits => {
     const [{ mplex }, { heldBack }] = await Promise.all([import('@libp2p/mplex'), import('./mplex.ts')])
-    return () => heldBack(mplex({ disconnectThreshold: UNCOUNTED })(), limits['read-buffer'])
+    // a second, of new streams and of messages to streams that there are not
+    const disconnectThreshold = Math.max(limits['idle-frames'], limits['new-streams'])
+    return () => heldBack(mplex({ disconnectThreshold })(), limits['read-buffer'])
   }
 }
 

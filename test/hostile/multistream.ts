@@ -20,7 +20,6 @@ function row(id: string, says: string, expect: Row['expect'], take: (wire: Messa
     id,
     says,
     expect,
-    expectOf: { 'peers --dial': { code: null, exit: 1 } },
     start: over => hostileNode(over, { upgrade: take })
   })
 }

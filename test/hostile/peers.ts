@@ -147,3 +147,10 @@ export function drip(wire: MessageStream, bytes: Uint8Array, ms: number): void {
   }, ms)
   wire.addEventListener('close', () => clearInterval(timer))
 }
+
+/** Breaks a connection off; a WebSocket of libp2p cannot (@libp2p/websockets 10.1 gives `close` a code that it refuses). */
+export function cut(wire: MessageStream): void {
+  const { websocket } = wire as { websocket?: { terminate(): void } }
+  if (websocket == null) wire.abort(new Error('no'))
+  else websocket.terminate()
+}

@@ -1,16 +1,24 @@
 /** Every row, and what runs it. */
 import { connectRows } from './connect.ts'
+import { identifyRows } from './identify.ts'
 import { multistreamRows } from './multistream.ts'
+import { muxerRows } from './muxer.ts'
+import { pingRows } from './ping.ts'
 import type { Row, RunCell } from './rows.ts'
 import { runDialer } from './run.ts'
+import { securityRows } from './security.ts'
 
-export const dialerRows: Row[] = [...connectRows, ...multistreamRows]
+export const dialerRows: Row[] = [
+  ...connectRows,
+  ...multistreamRows,
+  ...securityRows,
+  ...muxerRows,
+  ...identifyRows,
+  ...pingRows
+]
 
-export const rows: Row[] = [...dialerRows]
+export const rows: Row[] = dialerRows
 
-const runners: Record<Row['side'], RunCell> = {
-  dialer: runDialer,
-  listener: runDialer
-}
+const runners: Record<Row['side'], RunCell> = { dialer: runDialer, listener: runDialer }
 
 export const runCell: RunCell = cell => runners[cell.row.side](cell)

@@ -46,7 +46,7 @@ function spread(field: number, values: (Uint8Array | string)[]): Uint8Array[] {
   for (let at = 0; at < values.length; ) {
     const from = at
     let bytes = 0
-    for (; at < values.length && bytes + values[at]!.length + 4 < MAX_MESSAGE; at++) bytes += values[at]!.length + 4
+    for (; at < values.length && bytes + values[at]!.length + 2 < MAX_MESSAGE; at++) bytes += values[at]!.length + 2
     messages.push(identifyMessage(values.slice(from, at).map(value => [field, value])))
   }
   return messages

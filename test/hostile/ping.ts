@@ -76,7 +76,7 @@ export const pingRows: Row[] = [
   row('reset', 'resets the stream', ['reset'], stream => stream.abort(new Error('no'))),
   row('close', 'ends the stream', ['closed'], stream => void stream.close()),
   row('close-at-once', 'ends the stream before it is asked', ['closed'], nothing, stream => void stream.close()),
-  row('hangs-up', 'breaks off the connection', ['closed'], (_stream, _ping, _number, connection) =>
+  row('hangs-up', 'breaks off the connection', ['reset'], (_stream, _ping, _number, connection) =>
     connection.abort(new Error('no'))
   ),
   row('flood', 'answers without an end', ['wrong'], (stream, ping) =>

@@ -62,7 +62,7 @@ const ourselves = (bare: boolean) => async (over: Over) => {
   }
 }
 
-const stranger = peerIdFromPrivateKey(await generateKeyPair('Ed25519')).toString()
+const stranger = await generateKeyPair('Ed25519')
 
 export const securityRows: Row[] = [
   row('noise-silent', 'agrees on noise, and says no more', timedOut, after(NOISE)),
@@ -98,22 +98,26 @@ export const securityRows: Row[] = [
       }
     })
   }),
-  dialerRow('security', usual, {
-    id: 'noise-stolen-key',
-    says: 'shows the public key of another peer, and signs with its own',
-    expect: garbled,
-    start: async over => {
-      const other = await generateKeyPair('Ed25519')
-      const stolen = noiseOf(own => ({ ...own, publicKey: other.publicKey, sign: own.sign.bind(own) }) as PrivateKey)
-      const named = peerIdFromPrivateKey(other).toString()
-      return await hostileNode(over, { named, libp2p: { connectionEncrypters: [stolen] } })
+  dialerRow(
+    'security',
+    { over: ['tcp', 'ws'], commands: usual.commands },
+    {
+      id: 'noise-stolen-key',
+      says: 'shows the public key of another peer, and signs with its own',
+      expect: garbled,
+      start: async over => {
+        const other = await generateKeyPair('Ed25519')
+        const stolen = noiseOf(own => ({ ...own, publicKey: other.publicKey, sign: own.sign.bind(own) }) as PrivateKey)
+        const named = peerIdFromPrivateKey(other).toString()
+        return await hostileNode(over, { named, libp2p: { connectionEncrypters: [stolen] } })
+      }
     }
-  }),
+  ),
   dialerRow('security', usual, {
     id: 'other-peer',
     says: 'is another peer than the one that the address names',
     expect: { code: 'peer_id_mismatch', exit: 5, phase: 'security' },
-    start: secured({ named: stranger })
+    start: secured({ libp2p: { connectionEncrypters: [noiseOf(() => stranger)] } })
   }),
   dialerRow(
     'security',

@@ -1,12 +1,15 @@
 /** Every row, and what runs it. */
 import { connectRows } from './connect.ts'
+import { dnsRows } from './dns.ts'
 import { identifyRows } from './identify.ts'
 import { multistreamRows } from './multistream.ts'
 import { muxerRows } from './muxer.ts'
 import { pingRows } from './ping.ts'
+import { relayRows } from './relay.ts'
 import type { Row, RunCell } from './rows.ts'
 import { runDialer } from './run.ts'
 import { securityRows } from './security.ts'
+import { transferRows } from './transfer.ts'
 
 export const dialerRows: Row[] = [
   ...connectRows,
@@ -14,7 +17,10 @@ export const dialerRows: Row[] = [
   ...securityRows,
   ...muxerRows,
   ...identifyRows,
-  ...pingRows
+  ...pingRows,
+  ...relayRows,
+  ...dnsRows,
+  ...transferRows
 ]
 
 export const rows: Row[] = dialerRows

@@ -58,7 +58,7 @@ function reply(question: Buffer, flags: number): Buffer {
 }
 
 export const dnsRows: Row[] = [
-  row('nxdomain', 'knows no such name', failed('dns_not_found'), () => 'nxdomain'),
+  row('nxdomain', 'knows no such name', failed('dnsaddr_empty'), () => 'nxdomain'),
   row('servfail', 'fails', failed('dns_not_found'), () => 'servfail'),
   row('refused', 'refuses to answer', failed('dns_not_found'), () => 'refused'),
   row('silent', 'never answers', failed('io_timeout'), () => 'silent'),
@@ -88,7 +88,7 @@ export const dnsRows: Row[] = [
   row('closed-ports', 'has 40 addresses where nobody listens', failed('connection_refused', 'connect'), () =>
     txt(...Array.from({ length: 40 }, (_, n) => `dnsaddr=/ip4/127.0.0.${n + 1}/tcp/1`))
   ),
-  rawRow('garbage', 'answers with what is no answer', failed('io_timeout'), (socket, _, from) =>
+  rawRow('garbage', 'answers with what is no answer', failed('dns_not_found'), (socket, _, from) =>
     socket.send(Buffer.alloc(512, 0xff), from.port, from.address)
   ),
   rawRow(

@@ -15,14 +15,28 @@ const timedOut = { code: 'io_timeout', exit: 1, phase: 'security' }
 const garbled = { code: 'security_failed', exit: 6, phase: 'security' }
 const broken = { code: 'connection_reset', exit: 1, phase: 'security' }
 
-function row(id: string, says: string, expect: Row['expect'], take: (wire: MessageStream) => void): Row {
-  return dialerRow('multistream', usual, {
-    id,
-    says,
-    expect,
-    start: over => hostileNode(over, { upgrade: take })
-  })
+function row(
+  id: string,
+  says: string,
+  expect: Row['expect'],
+  take: (wire: MessageStream) => void,
+  over: Row['over'] = usual.over
+): Row {
+  return dialerRow(
+    'multistream',
+    { ...usual, over },
+    {
+      id,
+      says,
+      expect,
+      memoryBytes: 128 * MIB,
+      start: over => hostileNode(over, { upgrade: take })
+    }
+  )
 }
+
+/** Where others than libp2p may be; nobody else speaks within a WebSocket or a circuit. */
+const bare = ['tcp'] as const
 
 const text = (wire: MessageStream, line: string): void => void wire.send(Buffer.from(line, 'latin1'))
 
@@ -31,12 +45,27 @@ export const multistreamRows: Row[] = [
   row('header-silent', 'says its version, and no more', timedOut, wire => void wire.send(HEADER)),
   row('half-header', 'stops in the middle of its version', timedOut, wire => void wire.send(HEADER.subarray(0, 9))),
   row('drip', 'says its version with a byte a second', timedOut, wire => drip(wire, HEADER, 1000)),
-  row('ssh', 'is an SSH server', garbled, wire => text(wire, 'SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n')),
-  row('ssh-escapes', 'is an SSH server with escapes in its banner', garbled, wire =>
-    text(wire, 'SSH-2.0-\x1b[2Jowned\x07\x9b31m\r\n')
+  row('ssh', 'is an SSH server', garbled, wire => text(wire, 'SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n'), bare),
+  row(
+    'ssh-escapes',
+    'is an SSH server with escapes in its banner',
+    garbled,
+    wire => text(wire, 'SSH-2.0-\x1b[2Jowned\x07\x9b31m\r\n'),
+    bare
   ),
-  row('http', 'is an HTTP server', garbled, wire =>
-    text(wire, 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+  row(
+    'http',
+    'is an HTTP server',
+    garbled,
+    wire => text(wire, 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'),
+    bare
+  ),
+  row(
+    'half-line',
+    'announces a line, and sends a part of it',
+    timedOut,
+    wire => text(wire, 'SSH-2.0-OpenSSH_9.2p1\r\n'),
+    ['ws', 'circuit']
   ),
   row('no-newline', 'says its version without the end of the line', garbled, wire =>
     wire.send(Buffer.concat([Buffer.of(19), Buffer.from('/multistream/1.0.0 ')]))
@@ -50,7 +79,7 @@ export const multistreamRows: Row[] = [
     wire.send(HEADER)
     flood(wire, Buffer.concat(Array(1000).fill(multistream('na'))), 4096)
   }),
-  row('other-answer', 'agrees on a protocol that it was not asked for', garbled, wire => {
+  row('other-answer', 'agrees on a protocol that it was not asked for', timedOut, wire => {
     wire.send(HEADER)
     wire.send(multistream('/secio/1.0.0'))
   }),

@@ -89,11 +89,6 @@ async function request(connection: Connection, message: HopMessage, signal: Abor
   } catch (error) {
     stream.abort(error instanceof Error ? error : new Error(String(error)))
     signal.throwIfAborted()
-    // of a connection that breaks, its streams are told first (libp2p 3.3)
-    await new Promise(resolve => setImmediate(resolve))
-    if (connection.status !== 'open') {
-      throw new Failure('connection_reset', 'the relay closed the connection', { phase: 'relay', cause: error })
-    }
     throw malformed(error instanceof Error ? error.message : String(error), error)
   }
 }

@@ -18,6 +18,9 @@ export const IDENTIFY = '/ipfs/id/1.0.0'
 const MAX_MESSAGE_BYTES = 8192
 const MAX_MESSAGES = 10
 
+/** What yamux ends our streams with where the peer says that it goes, which has no name of its own (8.0). */
+const GOAWAY = 'Remote sent GoAway'
+
 /** How long the end of a connection may take to be told after a stream could not be opened. */
 const TOLD_MS = 500
 
@@ -43,7 +46,9 @@ export async function identify(connection: Connection, signal: AbortSignal): Pro
   } catch (error) {
     if (error instanceof Error && error.name === 'UnsupportedProtocolError') return null
     if (stream == null) await endOf(connection, signal)
-    const gone = connection.status !== 'open' || (error instanceof StreamError && error.reason === 'closed')
+    // a GOAWAY of yamux ends the muxer, and the connection only later (@chainsafe/libp2p-yamux 8.0)
+    const left = error instanceof Error && (error.name === 'MuxerClosedError' || error.message === GOAWAY)
+    const gone = left || connection.status !== 'open' || (error instanceof StreamError && error.reason === 'closed')
     const text = error instanceof Error ? error.message : String(error)
     throw gone
       ? new Failure('connection_reset', 'the peer closed the connection in the identify phase', {

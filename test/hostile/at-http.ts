@@ -76,10 +76,12 @@ export const httpRows: AtRow[] = [
     const socket = await visit(target)
     socket.write(request(target, 'Transfer-Encoding: chunked\r\n').replace('GET', 'POST'))
     const chunk = Buffer.concat([Buffer.from('10000\r\n'), Buffer.alloc(65_536), Buffer.from('\r\n')])
+    const closed = closedOf(socket)
     for (let sent = 0; sent < 512 && socket.writable; sent++) {
-      if (!socket.write(chunk)) await Promise.race([once(socket, 'drain'), closedOf(socket)])
+      const taken = new Promise(resolve => socket.write(chunk, resolve))
+      await Promise.race([taken, closed])
     }
-    return await fateOf(target, closedOf(socket))
+    return await fateOf(target, closed)
   }),
   row('garbage', 'sends what is no HTTP', '400', async target => {
     const socket = await visit(target)

@@ -91,9 +91,7 @@ export const securityRows: AtRow[] = [
     },
     everywhere
   ),
-  row(
-    'same-peer-id',
-    'has the key of the server itself',
-    target => refused(target, { privateKey: privateKeyFromProtobuf(readFileSync(target.identity)) })
+  row('same-peer-id', 'has the key of the server itself', target =>
+    refused(target, { privateKey: privateKeyFromProtobuf(readFileSync(target.identity)) })
   )
 ]

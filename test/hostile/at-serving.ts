@@ -57,6 +57,7 @@ const SAMPLE_MS = 50
 const HARD_END_MS = 300_000
 /** Until an attack that never ends is ended. */
 const ATTACK_MS = 20_000
+const ENDLESS = 'still under way'
 
 interface Serving extends AsyncDisposable {
   /** Of its own, with the folder for files in it. */
@@ -161,7 +162,7 @@ async function startServer(
     running,
     pid: ready.pid,
     addrs,
-    url: 'url' in ready && ready.url != null ? new URL(ready.url) : null,
+    url: 'url' in ready && ready.url != null ? new URL(kind === 'exporter' ? '/-/healthy' : '/', ready.url) : null,
     peerId: 'peer_id' in ready ? String(ready.peer_id) : '',
     identity,
     relay: relay?.addr ?? null,
@@ -211,7 +212,8 @@ async function attacked(
     outside: () => readdirSync(serving.folder).filter(name => name !== 'in'),
     owns: closer => closers.push(closer)
   }
-  const fate = await within(ATTACK_MS, row.attack(target)).catch(error => `failed: ${error?.stack ?? error}`)
+  // one that is thrown out ends with an error of its own
+  const fate = await within(ATTACK_MS, row.attack(target)).catch(error => `${error?.message ?? error}`)
   const served = await honest
   const waitedMs = waitedMsOf(pid) - waitedBefore + served.waitedMs
   await Promise.allSettled(closers.map(closer => closer()))
@@ -220,6 +222,7 @@ async function attacked(
   const moreBytes = peak.bytes() - before.bytes
   const differs = [
     ...(row.fate != null && fate !== row.fate ? [`the attacker was ${fate}, not ${row.fate}`] : []),
+    ...(fate.startsWith(ENDLESS) ? [fate] : []),
     ...notServed(served, waitedMs),
     ...(moreBytes > row.memoryBytes ? [`took ${mib(moreBytes)} MiB more, ${mib(row.memoryBytes)} are allowed`] : []),
     ...(left != null && left > before.descriptors + 2
@@ -369,7 +372,7 @@ async function settled(pid: number, most: number): Promise<number> {
 
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => late.reject(new Error(`it took more than ${ms} ms`)), ms)
+  const timer = setTimeout(() => late.reject(new Error(`${ENDLESS} after ${ms} ms`)), ms)
   try {
     return await Promise.race([work, late.promise])
   } finally {

@@ -92,9 +92,12 @@ export const streamRows: AtRow[] = [
       const connection = await arrive(target)
       const asks = async (): Promise<void> => {
         const stream = await connection.newStream(IDENTIFY, { signal: AbortSignal.timeout(target.withinMs) })
-        await endOf(stream)
+        stream.addEventListener('message', () => {})
+        await Promise.race([endOf(stream), target.served])
       }
-      for (let at = 0; at < 50; at++) await Promise.allSettled(Array.from({ length: 10 }, asks))
+      for (let at = 0; at < 50 && connection.status === 'open'; at++) {
+        await Promise.race([Promise.allSettled(Array.from({ length: 10 }, asks)), target.served])
+      }
       return 'gone'
     }
   }),
@@ -130,20 +133,22 @@ export const streamRows: AtRow[] = [
     }
     return 'gone'
   }),
-  pings('many-streams', 'pings on as many streams as it can open', async target => {
-    const connection = await arrive(target)
-    const opened = await Promise.allSettled(
-      Array.from({ length: 100 }, async () => {
-        const stream = await connection.newStream(PING, {
-          signal: AbortSignal.timeout(target.withinMs),
-          maxOutboundStreams: 100
-        })
+  pings(
+    'many-streams',
+    'pings on 20 streams at once, of which 2 are answered',
+    async target => {
+      const connection = await arrive(target)
+      let answered = 0
+      for (let at = 0; at < 20; at++) {
+        const options = { signal: AbortSignal.timeout(target.withinMs), maxOutboundStreams: 100 }
+        const stream = await connection.newStream(PING, options).catch(() => null)
+        if (stream == null) continue
+        stream.addEventListener('message', () => answered++, { once: true })
         await pour(stream, randomBytes(32))
-        return stream
-      })
-    )
-    await target.served
-    const left = opened.filter(({ status }) => status === 'fulfilled').length
-    return left <= 100 ? 'gone' : 'served'
-  })
+      }
+      await target.served
+      return answered <= 2 ? '2 at most' : `${answered} of them answered`
+    },
+    { fate: '2 at most' }
+  )
 ]

@@ -58,9 +58,10 @@ const sends = (
     ...more
   })
 
-function* endless(): Generator<Uint8Array> {
+/** `mib` of it: 4 are too large for a file, and less than what is thrown out as a flood. */
+function* endless(mib: number): Generator<Uint8Array> {
   const some = data(randomBytes(65_536))
-  for (let sent = 0; sent < 1024; sent++) yield some
+  for (let sent = 0; sent < 16 * mib; sent++) yield some
 }
 
 /** Names that would leave the folder, hide in it or be a device, and what else a name should not be. */
@@ -80,11 +81,15 @@ export const transferRows: AtRow[] = [
   sends('too-large', 'offers 2^50 bytes', 'TOO_LARGE', () => [offer(2 ** 50)]),
   sends('endless-file', 'a file without a size or an end', 'TOO_LARGE', function* () {
     yield offer(undefined)
-    yield* endless()
+    yield* endless(4)
+  }),
+  sends('ignores-the-window', 'a file of 64 MiB without a size, whatever the answer is', null, function* () {
+    yield offer(undefined)
+    yield* endless(64)
   }),
   sends('endless-message', 'a message without an end', 'TOO_LARGE', function* () {
     yield note()
-    yield* endless()
+    yield* endless(4)
   }),
   sends('garbage', '64 KiB of random bytes instead of an offer', 'MALFORMED', () => [
     Buffer.concat([Buffer.from('80f003', 'hex'), randomBytes(65_536)])

@@ -13,6 +13,8 @@ import type { Served, ToServe } from './at-serving.ts'
 /** A dial or a ping that takes longer has failed. */
 const GIVEN_UP_MS = 10_000
 const PING_EVERY_MS = 10
+/** Of HTTP, so that they last as long. */
+const GET_EVERY_MS = 40
 
 let sources = 0
 // each dial comes from elsewhere: who dials 20 times in a second from one address is told to wait, and rightly
@@ -95,6 +97,7 @@ async function serve({ addr, url, dials, count }: ToServe): Promise<Served> {
         ms => dialsMs.push(ms),
         error => failed.push(`dial ${at + 1}: ${error?.message ?? error}`)
       )
+      if (url != null) await new Promise(resolve => setTimeout(resolve, GET_EVERY_MS))
     }
   }
   const missed = (error: Error): number[] => {

@@ -118,7 +118,9 @@ export function fewCellsOf(row: Row): Cell[] {
 }
 
 export function expectedOf({ row, command }: Cell): Expected {
-  return row.expectOf?.[command] ?? row.expect
+  const expected = row.expectOf?.[command] ?? row.expect
+  // of several sources the answer is 0 or 1
+  return command === 'peers --dial' && expected.exit > 1 ? { ...expected, exit: 1 } : expected
 }
 
 export function nameOf({ row, command, over }: Cell): string {

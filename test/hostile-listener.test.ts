@@ -19,6 +19,7 @@ test('there are behaviours enough, each with a name of its own, and each is run'
   assert.ok(atRows.length >= 80, `${atRows.length} behaviours`)
   assert.deepEqual(names.toSorted(), [...new Set(names)].toSorted())
   for (const { phase } of atRows) assert.ok(lanes.flat().includes(phase), phase)
+  assert.equal(atRows.filter(({ long }) => long).length, 16)
 })
 
 suite('an attacked server serves an honest peer, and is afterwards what it was', { concurrency: lanes.length }, () => {

@@ -1,9 +1,7 @@
 /** Who asks the HTTP servers of p2pctl badly: the exporter's, and that of the page. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, type Socket } from 'node:net'
-import { once } from 'node:events'
 import { type AtRow, listenerRow, type Target } from './at.ts'
-import { fateOf } from './at-wire.ts'
+import { fateOf, first } from './at-wire.ts'
 
 const MAX_SLOW_MS = 8000
 
@@ -12,7 +10,7 @@ async function visit(target: Target): Promise<Socket> {
   const socket = connect({ host: hostname, port: Number(port), localAddress: target.newSource() })
   socket.on('error', () => {})
   target.owns(() => socket.destroy())
-  await Promise.race([once(socket, 'connect'), once(socket, 'close')])
+  await first(socket, 'connect', 'close')
   return socket
 }
 
@@ -25,7 +23,7 @@ async function statusOf(target: Target, socket: Socket): Promise<string> {
   socket.on('data', bytes => {
     text += bytes
   })
-  await Promise.race([closedOf(socket), sleep(target.withinMs, undefined, { ref: false })])
+  await fateOf(target, closedOf(socket))
   return /^HTTP\/1\.1 (\d+)/.exec(text)?.[1] ?? (socket.destroyed ? 'closed' : 'served')
 }
 

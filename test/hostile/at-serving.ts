@@ -4,12 +4,14 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import { generateKeyFile } from '../../src/keys.ts'
 import { type Result, type Running, start } from '../helpers/cli.ts'
 import { script } from '../helpers/script.ts'
 import type { AtCell, Kind, Target } from './at.ts'
+import { first } from './at-wire.ts'
 import { mib } from './run.ts'
 import type { Over, Seen } from './rows.ts'
 
@@ -70,6 +72,8 @@ interface Serving extends AsyncDisposable {
   peerId: string
   identity: string
   relay: string | null
+  /** The addresses at which it has had visitors. */
+  met: Set<string>
 }
 
 const loopback = (...tails: string[]): string[] => tails.flatMap(tail => ['-l', `/ip4/127.0.0.1/tcp/0${tail}`])
@@ -166,6 +170,7 @@ async function startServer(
     peerId: 'peer_id' in ready ? String(ready.peer_id) : '',
     identity,
     relay: relay?.addr ?? null,
+    met: new Set(),
     async [Symbol.asyncDispose]() {
       await running[Symbol.asyncDispose]()
       await relay?.running[Symbol.asyncDispose]()
@@ -189,8 +194,11 @@ async function attacked(
   const closers: (() => unknown)[] = []
   const addr = addrFor(serving, over)
   const asked = { addr, url: row.phase === 'http' ? serving.url!.href : null }
-  // what it loads for its first visitor is no cost of an attack
-  await serve({ ...asked, dials: 2, count: 5 })
+  if (!serving.met.has(addr)) {
+    // what it loads for its first visitor is no cost of an attack
+    await serve({ ...asked, dials: 5, count: 20 })
+    serving.met.add(addr)
+  }
   await settled(pid, Infinity)
   const before = footprint(pid)
   using peak = peakOf(pid)
@@ -209,6 +217,11 @@ async function attacked(
     newSource,
     served: honest,
     withinMs: row.withinMs,
+    async patience() {
+      const from = waitedMsOf(pid)
+      await sleep(row.withinMs, undefined, { ref: false })
+      await sleep(waitedMsOf(pid) - from, undefined, { ref: false })
+    },
     outside: () => readdirSync(serving.folder).filter(name => name !== 'in'),
     owns: closer => closers.push(closer)
   }
@@ -289,7 +302,7 @@ function ended({ code, signal, stderr, stdout }: Result): string {
 
 async function silent(port: number): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {})
-  await Promise.race([once(socket, 'connect'), once(socket, 'close')])
+  await first(socket, 'connect', 'close')
   return socket
 }
 
@@ -366,7 +379,7 @@ async function settled(pid: number, most: number): Promise<number> {
     const now = descriptorsOf(pid)
     if ((now <= most && (most < Infinity || now === last)) || performance.now() > until) return now
     last = now
-    await new Promise(resolve => setTimeout(resolve, SAMPLE_MS))
+    await sleep(SAMPLE_MS)
   }
 }
 

@@ -54,6 +54,7 @@ const sends = (
     says,
     fate,
     over: ['tcp', 'ws', 'circuit'],
+    withinMs: 5000,
     attack: async target => await receiptOf(await arrive(target), pieces(), target.withinMs),
     ...more
   })

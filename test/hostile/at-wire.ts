@@ -1,6 +1,6 @@
 /** Connections on which an attacker says what it likes, byte by byte, before anybody has asked who it is. */
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { multiaddr } from '@multiformats/multiaddr'
 import { peerIdFromString } from '@libp2p/peer-id'
@@ -28,7 +28,7 @@ export async function openSocket(target: Target, source = target.newSource()): P
   socket.on('error', () => {})
   target.owns(() => socket.destroy())
   // one that is refused has its end too
-  await Promise.race([once(socket, 'connect'), once(socket, 'close')])
+  await first(socket, 'connect', 'close')
   return socket
 }
 
@@ -38,7 +38,7 @@ export async function openWire(target: Target, source?: string): Promise<Wire> {
   const socket = await openSocket(target, source)
   if (target.over === 'tcp') return wireOf(socket, bytes => bytes)
   socket.write(upgradeRequest(target))
-  await Promise.race([once(socket, 'readable'), once(socket, 'close')])
+  await first(socket, 'readable', 'close')
   return wireOf(socket, webSocketFrame)
 }
 
@@ -108,14 +108,17 @@ async function circuitWire(target: Target): Promise<Wire> {
 }
 
 /** 'closed' once that is so, within the time of the row; else 'served'. */
-export async function fateOf({ withinMs }: Pick<Target, 'withinMs'>, ...ends: Promise<unknown>[]): Promise<string> {
-  const late = Promise.withResolvers<string>()
-  const timer = setTimeout(late.resolve, withinMs, 'served')
-  try {
-    return await Promise.race([Promise.all(ends).then(() => 'closed'), late.promise])
-  } finally {
-    clearTimeout(timer)
-  }
+export async function fateOf(target: Target, ...ends: Promise<unknown>[]): Promise<string> {
+  return await Promise.race([Promise.all(ends).then(() => 'closed'), target.patience().then(() => 'served')])
+}
+
+/** Resolves at the first of these events; unlike once() also where an error comes before. */
+export async function first(emitter: EventEmitter, ...names: string[]): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const heard = (): void => resolve()
+  for (const name of names) emitter.on(name, heard)
+  await promise
+  for (const name of names) emitter.off(name, heard)
 }
 
 export const HEADER = '/multistream/1.0.0'

@@ -21,6 +21,8 @@ export interface AtRow extends Omit<Row, 'start' | 'phase' | 'side' | 'commands'
   withinMs: number
   /** More than was resident before it came. */
   memoryBytes: number
+  /** Much as another one: left to the long form. */
+  long?: boolean
   /** Does it, and tells its fate. What it has opened is taken away behind it. */
   attack(target: Target): Promise<Fate>
 }
@@ -44,6 +46,8 @@ export interface Target {
   /** Resolves when the honest peer has been served; who only holds what it has waits for that. */
   served: Promise<unknown>
   withinMs: number
+  /** Resolves when that is over, and as long again as the server was kept from a processor meanwhile. */
+  patience(): Promise<void>
   /** What there is beside the folder for files that the server was given, and was not before. */
   outside(): string[]
   /** Is called at the end of the row. */
@@ -85,9 +89,11 @@ export function atCellsOf(row: AtRow): AtCell[] {
   )
 }
 
-/** As few cells as hold every command of a row. */
+/** Each row once, but for those of the long form, and HTTP, which is quick, once for each command. */
 export function fewAtCellsOf(row: AtRow): AtCell[] {
-  return row.commands.map(command => ({ row, command, over: oversOf(row, command)[0]! }))
+  if (row.long === true) return []
+  const commands = row.phase === 'http' ? row.commands : row.commands.slice(0, 1)
+  return commands.map(command => ({ row, command, over: oversOf(row, command)[0]! }))
 }
 
 /** The relay of `browser` speaks WebSocket alone, and only `listen` is somewhere behind a relay. */

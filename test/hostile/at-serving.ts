@@ -58,7 +58,7 @@ const SETTLE_MS = 8000
 const SAMPLE_MS = 50
 const HARD_END_MS = 300_000
 /** Until an attack that never ends is ended. */
-const ATTACK_MS = 20_000
+const ATTACK_MS = 30_000
 const ENDLESS = 'still under way'
 
 interface Serving extends AsyncDisposable {

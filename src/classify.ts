@@ -42,6 +42,11 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean, ex
     }
   }
   if (trace.securityError?.name === 'UnexpectedPeerError') {
+    // noise has this name for every fault of the proof (libp2p-noise 17)
+    const fault = trace.securityError.message
+    if (fault !== 'Unexpected Peer') {
+      return says('security_failed', 'security', `the peer cannot prove who it is: ${safe(lower(fault), 120)}`)
+    }
     // TLS does not say who it is (@libp2p/tls 3.1): second-look.ts asks
     return { ...says('peer_id_mismatch', 'security'), ...(expectedPeer != null && { expected: expectedPeer }) }
   }

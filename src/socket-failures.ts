@@ -52,7 +52,11 @@ export function classifyConnect(error: unknown, trace: Trace): Verdict {
   if (errno === 'EPROTO' || errno?.startsWith('ERR_SSL')) {
     return { ...says('security_failed', 'no TLS server answered'), hint: 'it may be plain /ws there' }
   }
-  if (errno?.startsWith('HPE_') || /HTTP/.test(trace.socketError?.message ?? '')) {
+  if (
+    errno?.startsWith('HPE_') ||
+    errno === 'UND_ERR_HEADERS_OVERFLOW' ||
+    /HTTP/.test(trace.socketError?.message ?? '')
+  ) {
     return says('security_failed', 'something that is not a WebSocket server answered')
   }
   if (trace.socket == null) {

@@ -36,6 +36,7 @@ export function strangerIn(bytes: Uint8Array, opening: boolean): string | undefi
 }
 
 const NONCE_BYTES = 24
+const MULTISTREAM = '\x13/multistream/1.0.0\n'
 
 /**
  * Whether bytes begin as a peer in a private network does, with a nonce. Of 24 random bytes fewer than 18 different ones,
@@ -46,6 +47,8 @@ export function looksRandom(bytes: Uint8Array): boolean {
   const nonce = bytes.subarray(0, NONCE_BYTES)
   const handshake = nonce[0] === 0x16 && nonce[1] === 0x03
   if (nonce.length < NONCE_BYTES || handshake || new Set(nonce).size < 18) return false
+  // it is as long as 20 of them, and what follows may be anything
+  if (Buffer.from(nonce).toString('latin1').startsWith(MULTISTREAM)) return false
   return nonce.filter(byte => byte >= 0x80).length >= 2
 }
 
@@ -58,7 +61,7 @@ const ASK_MS = 1000
 export async function askStranger(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
   const answer = Promise.withResolvers<string | undefined>()
   const socket = connect({ host, port, signal, timeout: ASK_MS })
-  socket.once('connect', () => socket.write('\x13/multistream/1.0.0\n'))
+  socket.once('connect', () => socket.write(MULTISTREAM))
   socket.once('data', bytes => answer.resolve(strangerIn(bytes, false)))
   for (const end of ['error', 'close', 'timeout'] as const) socket.on(end, () => answer.resolve(undefined))
   const stranger = await answer.promise

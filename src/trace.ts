@@ -174,7 +174,7 @@ function behindWebSocket(chunk: Uint8Array): Uint8Array {
   const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
   const upgraded = bytes.subarray(0, 12).toString('latin1') === 'HTTP/1.1 101'
   const inside = upgraded ? bytes.subarray(bytes.indexOf('\r\n\r\n') + 4) : bytes
-  return inside[0] === BINARY_FRAME && inside[1]! < 126 ? inside.subarray(2) : inside
+  return inside[0] === BINARY_FRAME && inside[1]! < 126 ? inside.subarray(2, 2 + inside[1]!) : inside
 }
 
 /** https://www.rfc-editor.org/rfc/rfc6455#section-5.2: a whole message of bytes, its length in the next byte. */

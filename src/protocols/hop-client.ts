@@ -89,6 +89,9 @@ async function request(connection: Connection, message: HopMessage, signal: Abor
   } catch (error) {
     stream.abort(error instanceof Error ? error : new Error(String(error)))
     signal.throwIfAborted()
+    if (connection.status !== 'open') {
+      throw new Failure('connection_reset', 'the relay closed the connection', { phase: 'relay', cause: error })
+    }
     throw malformed(error instanceof Error ? error.message : String(error), error)
   }
 }

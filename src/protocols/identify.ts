@@ -41,7 +41,9 @@ export async function identify(connection: Connection, signal: AbortSignal): Pro
   } catch (error) {
     if (error instanceof Error && error.name === 'UnsupportedProtocolError') return null
     if (stream == null) await endOf(connection, signal)
-    const gone = connection.status !== 'open' || (error instanceof StreamError && error.reason === 'closed')
+    // a GOAWAY of yamux ends the muxer, and the connection only later (@chainsafe/libp2p-yamux 8.0)
+    const left = error instanceof Error && error.name === 'MuxerClosedError'
+    const gone = left || connection.status !== 'open' || (error instanceof StreamError && error.reason === 'closed')
     const text = error instanceof Error ? error.message : String(error)
     throw gone
       ? new Failure('connection_reset', 'the peer closed the connection in the identify phase', {

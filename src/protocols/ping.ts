@@ -50,7 +50,8 @@ interface Channel {
   /** In the order in which they were sent, those that are late among them. */
   unanswered: Sent[]
   answered: number
-  ended: boolean
+  /** Why, once it has. */
+  ended: Reason | null
 }
 
 /**
@@ -67,21 +68,23 @@ export function openPinger(connection: Connection): Pinger {
     const signal = AbortSignal.any([runSignal, AbortSignal.timeout(timeoutMs)])
     const stream = await connection.newStream(PING, { signal, runOnLimitedConnection: true })
     const echoes = streamReader(stream, { maxBufferedBytes: MAX_UNANSWERED * PAYLOAD_BYTES })
-    channel = { stream, echoes, unanswered: [], answered: 0, ended: false }
-    void listen(channel)
-    return channel
+    const opened: Channel = { stream, echoes, unanswered: [], answered: 0, ended: null }
+    channel = opened
+    void listen(opened)
+    return opened
   }
 
   const send = async (ping: Sent): Promise<void> => {
     while (ping.waiting) {
       const left = ping.startedAt + ping.timeoutMs - performance.now()
+      let to = channel
       try {
-        if (channel == null || !isOpen(channel) || channel.unanswered.length >= MAX_UNANSWERED) {
+        if (to == null || !isOpen(to) || to.unanswered.length >= MAX_UNANSWERED) {
           opening ??= open(Math.max(1, Math.ceil(left)), ping.signal).finally(() => {
             opening = null
           })
           const full = channel
-          await opening
+          to = await opening
           if (full != null && full !== channel) end(full, 'closed', 'again')
         }
       } catch (error) {
@@ -94,7 +97,9 @@ export function openPinger(connection: Connection): Pinger {
         return ping.waiting ? refused(ping, error) : undefined
       }
       if (!ping.waiting) return
-      const to: Channel = channel!
+      if (to.ended != null && to.answered > 0) continue
+      // by a peer that spoke, or ended it, before it was asked
+      if (to.ended != null) return fail(ping, to.ended)
       to.unanswered.push(ping)
       ping.sentAt = performance.now()
       try {
@@ -108,7 +113,7 @@ export function openPinger(connection: Connection): Pinger {
 
   const listen = async (from: Channel): Promise<void> => {
     try {
-      while (!from.ended) {
+      while (from.ended == null) {
         const answer = await from.echoes.readExactly(PAYLOAD_BYTES)
         const now = performance.now()
         if (answer == null) return end(from, 'closed')
@@ -131,8 +136,8 @@ export function openPinger(connection: Connection): Pinger {
 
   /** A stream that ended under its pings: who is told, and who goes on over another. */
   const end = (ended: Channel, reason: Reason, then: 'tell' | 'again' = 'tell'): void => {
-    if (ended.ended) return
-    ended.ended = true
+    if (ended.ended != null) return
+    ended.ended = reason
     if (channel === ended) channel = null
     if (!closing) ended.stream.abort(new Error('done with this ping stream'))
     const [first] = ended.unanswered
@@ -142,7 +147,7 @@ export function openPinger(connection: Connection): Pinger {
       if (!ping.waiting) continue
       // echoes come in order, so that wrong bytes are those of the oldest
       if (worked || (reason === 'wrong' && ping !== first)) void send(ping)
-      else ping.settle({ type: 'fail', reason, afterMs: performance.now() - ping.startedAt })
+      else fail(ping, reason)
     }
   }
 
@@ -190,7 +195,7 @@ export function openPinger(connection: Connection): Pinger {
 }
 
 function isOpen({ stream, ended }: Channel): boolean {
-  return !ended && stream.status === 'open' && stream.remoteWriteStatus === 'writable'
+  return ended == null && stream.status === 'open' && stream.remoteWriteStatus === 'writable'
 }
 
 /** No stream could be opened. */
@@ -198,7 +203,11 @@ function refused(ping: Sent, error: unknown): void {
   if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
     const message = `the peer does not speak ${PING}`
     ping.throw(new Failure('protocol_not_supported', message, { phase: 'protocol', cause: error }))
-  } else ping.settle({ type: 'fail', reason: 'closed', afterMs: performance.now() - ping.startedAt })
+  } else fail(ping, 'closed')
+}
+
+function fail(ping: Sent, reason: Reason): void {
+  ping.settle({ type: 'fail', reason, afterMs: performance.now() - ping.startedAt })
 }
 
 function reasonOf(error: unknown): Reason {

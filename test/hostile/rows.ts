@@ -107,14 +107,12 @@ export function cellsOf(row: Row): Cell[] {
   return row.over.flatMap(over => row.commands.map(command => ({ row, command, over })))
 }
 
-/** As few cells as hold every command and every transport of a row. */
-export function fewCellsOf(row: Row): Cell[] {
-  const most = Math.max(row.over.length, row.commands.length)
-  return Array.from({ length: most }, (_, at) => ({
-    row,
-    command: row.commands[at % row.commands.length]!,
-    over: row.over[at % row.over.length]!
-  }))
+/** One cell of each row, another one from row to row, so that every command and every transport has its turn. */
+export function oneOfEach(rows: Row[]): Cell[] {
+  return rows.map((row, at) => {
+    const cells = cellsOf(row)
+    return cells[(at * 7) % cells.length]!
+  })
 }
 
 export function expectedOf({ row, command }: Cell): Expected {

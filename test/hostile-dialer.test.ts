@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { cellsOf, nameOf, oneOfEach } from './hostile/rows.ts'
+import { dialerRows, runCell } from './hostile/table.ts'
+
+/** More at once would be a test of this machine. */
+const AT_ONCE = 5
+const patient = { timeout: 60_000 }
+
+// every command over every transport: npm run hostile
+describe('p2pctl dials a hostile peer', { concurrency: AT_ONCE }, () => {
+  for (const cell of oneOfEach(dialerRows)) {
+    const { row } = cell
+    test(`${nameOf(cell)}: it ${row.says}`, { ...patient, skip: row.skip ?? false }, async () => {
+      const { differs } = await runCell(cell)
+      assert.deepEqual(differs, [])
+    })
+  }
+})
+
+test('each behaviour has a name of its own, and comes in every phase, command and transport', () => {
+  const names = dialerRows.map(({ phase, id }) => `${phase}/${id}`)
+  assert.equal(new Set(names).size, names.length)
+  assert.ok(names.length >= 60)
+  const chosen = oneOfEach(dialerRows)
+  const all = dialerRows.flatMap(cellsOf)
+  for (const key of ['command', 'over'] as const) {
+    assert.deepEqual(new Set(chosen.map(cell => cell[key])), new Set(all.map(cell => cell[key])))
+  }
+})

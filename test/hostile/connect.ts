@@ -1,0 +1,136 @@
+/** Before a byte of libp2p: what a host does to a connection. */
+import { execFileSync } from 'node:child_process'
+import { closedPort } from '../helpers/raw-server.ts'
+import { hostileSocket } from './peers.ts'
+import { dialerRow, type HostilePeer, type Over, type Row } from './rows.ts'
+
+const failed = (code: string, phase = 'connect', exit = 1) => ({ code, exit, phase })
+const all = ['dial', 'ping', 'send', 'perf', 'forward', 'peers --dial', 'relay check', 'relay reserve'] as const
+const usual = { over: ['tcp', 'ws'], commands: all } as const
+
+/** A network of its own, which a process of root, or of anybody where the system lets them, may have. */
+const ownNetwork = ['unshare', process.getuid?.() === 0 ? '-n' : '-rn']
+
+function noNetwork(): string | false {
+  try {
+    execFileSync(ownNetwork[0]!, [ownNetwork[1]!, 'ip', 'link'], { stdio: 'ignore' })
+    return false
+  } catch {
+    return 'no network namespace may be made here'
+  }
+}
+
+/** A host in a network that p2pctl has for itself. */
+const away =
+  (prepare: string) =>
+  async (over: Over): Promise<HostilePeer> => ({
+    addr: `/ip4/198.51.100.7/tcp/4001${over === 'ws' ? '/ws' : ''}`,
+    within: [...ownNetwork, 'sh', '-c', `${prepare} && exec "$@"`, 'sh'],
+    async [Symbol.asyncDispose]() {}
+  })
+
+export const connectRows: Row[] = [
+  dialerRow('connect', usual, {
+    id: 'refused',
+    says: 'nobody listens on the port',
+    expect: failed('connection_refused'),
+    start: async over => ({
+      addr: `/ip4/127.0.0.1/tcp/${await closedPort()}${over === 'ws' ? '/ws' : ''}`,
+      async [Symbol.asyncDispose]() {}
+    })
+  }),
+  dialerRow('connect', usual, {
+    id: 'blackhole',
+    says: 'every packet is swallowed',
+    expect: failed('io_timeout'),
+    skip: noNetwork(),
+    start: away('ip link set lo up && ip route add 198.51.100.0/24 dev lo')
+  }),
+  dialerRow('connect', usual, {
+    id: 'unreachable',
+    says: 'a router says that the host is not there',
+    expect: failed('no_route'),
+    skip: noNetwork(),
+    start: away('ip link set lo up && ip route add unreachable 198.51.100.0/24')
+  }),
+  dialerRow(
+    'connect',
+    { over: ['tcp'], commands: all },
+    {
+      id: 'reset',
+      says: 'resets each connection as it comes',
+      // it may come before the connection was seen, or behind it
+      expect: { code: 'connection_reset', exit: 1 },
+      start: over => hostileSocket(over, socket => socket.resetAndDestroy())
+    }
+  ),
+  dialerRow(
+    'connect',
+    { over: ['ws'], commands: all },
+    {
+      id: 'reset-ws',
+      says: 'resets each connection before it is a WebSocket',
+      expect: failed('connection_reset'),
+      start: over => hostileSocket(over, socket => socket.resetAndDestroy())
+    }
+  ),
+  dialerRow(
+    'connect',
+    { over: ['tcp'], commands: all },
+    {
+      id: 'fin',
+      says: 'ends each connection as it comes',
+      expect: failed('connection_reset', 'security'),
+      start: over => hostileSocket(over, socket => socket.end())
+    }
+  ),
+  dialerRow(
+    'connect',
+    { over: ['ws'], commands: all },
+    {
+      id: 'fin-ws',
+      says: 'ends each connection before it is a WebSocket',
+      expect: failed('connection_reset'),
+      start: over => hostileSocket(over, socket => socket.end())
+    }
+  ),
+  dialerRow(
+    'connect',
+    { over: ['ws'], commands: all },
+    {
+      id: 'ws-silent',
+      says: 'never answers the request for a WebSocket',
+      expect: failed('io_timeout'),
+      start: over => hostileSocket(over, () => {})
+    }
+  ),
+  dialerRow(
+    'connect',
+    { over: ['ws'], commands: all },
+    {
+      id: 'ws-403',
+      says: 'answers 403 to the request for a WebSocket',
+      expect: failed('security_failed', 'connect', 6),
+      start: over => hostileSocket(over, socket => socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n'))
+    }
+  ),
+  dialerRow(
+    'connect',
+    { over: ['ws'], commands: ['dial', 'ping', 'send'] },
+    {
+      id: 'ws-endless-headers',
+      says: 'sends headers without an end instead of a WebSocket',
+      expect: failed('security_failed', 'connect', 6),
+      start: over =>
+        hostileSocket(over, socket => {
+          socket.write('HTTP/1.1 101 Switching Protocols\r\n')
+          const line = Buffer.from(`x-filler: ${'a'.repeat(1000)}\r\n`)
+          const more = (): void => {
+            for (let sent = 0; sent < 64 && socket.writable; sent++) socket.write(line)
+          }
+          socket.on('drain', more)
+          more()
+        })
+    }
+  )
+]

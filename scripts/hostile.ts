@@ -6,9 +6,9 @@ import { parseArgs } from 'node:util'
 import { merge } from '../src/flow.ts'
 import { mib } from '../test/hostile/run.ts'
 import { type Cell, cellsOf, expectedOf, type Expected, oneOfEach, type Seen } from '../test/hostile/rows.ts'
-import { type AtCell, type AtSeen, atCellsOf, fewAtCellsOf } from '../test/hostile/at.ts'
+import { type AtCell, atCellsOf, fewAtCellsOf } from '../test/hostile/at.ts'
 import { atRows } from '../test/hostile/at-rows.ts'
-import { openServers } from '../test/hostile/at-serving.ts'
+import { type AtSeen, openServers } from '../test/hostile/at-serving.ts'
 import { rows, runCell } from '../test/hostile/table.ts'
 
 const { values, positionals } = parseArgs({

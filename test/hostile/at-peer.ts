@@ -117,6 +117,8 @@ export async function framesTo(target: Target): Promise<Frames> {
   const wire = under!
   const closed = Promise.withResolvers<void>()
   wire.addEventListener('close', () => closed.resolve())
+  // a WebSocket is half closed before it is gone
+  wire.addEventListener('remoteCloseWrite', () => closed.resolve())
   if (wire.status !== 'open') closed.resolve()
   return {
     closed: closed.promise,

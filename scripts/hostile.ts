@@ -6,6 +6,9 @@ import { parseArgs } from 'node:util'
 import { merge } from '../src/flow.ts'
 import { mib } from '../test/hostile/run.ts'
 import { type Cell, cellsOf, expectedOf, type Expected, oneOfEach, type Seen } from '../test/hostile/rows.ts'
+import { type AtCell, atCellsOf, fewAtCellsOf } from '../test/hostile/at.ts'
+import { atRows } from '../test/hostile/at-rows.ts'
+import { type AtSeen, openServers } from '../test/hostile/at-serving.ts'
 import { rows, runCell } from '../test/hostile/table.ts'
 
 const { values, positionals } = parseArgs({
@@ -13,9 +16,9 @@ const { values, positionals } = parseArgs({
   allowPositionals: true
 })
 
-const wanted = rows.filter(
-  ({ phase, id }) => positionals.length === 0 || positionals.some(one => one === phase || one === `${phase}/${id}`)
-)
+const isWanted = ({ phase, id }: { phase: string; id: string }): boolean =>
+  positionals.length === 0 || positionals.some(one => one === phase || one === `${phase}/${id}`)
+const wanted = rows.filter(isWanted)
 const skipped = wanted.filter(({ skip }) => skip)
 const able = wanted.filter(({ skip }) => !skip)
 const cells = values.quick ? oneOfEach(able) : able.flatMap(cellsOf)
@@ -23,12 +26,26 @@ const cells = values.quick ? oneOfEach(able) : able.flatMap(cellsOf)
 let different = 0
 for (const { phase, id, skip } of skipped) console.error(`skipped ${phase}/${id}: ${skip}`)
 if (!values.json) console.log(lineOf(['behaviour', 'command', 'over', 'expected', 'seen', 'ms', 'peak MiB']))
-for await (const [cell, seen] of merge(runs(), Number(values.concurrency))) {
-  if (seen.differs.length > 0) different++
-  console.log(values.json ? JSON.stringify(recordOf(cell, seen)) : textOf(cell, seen))
-}
-if (!values.json) console.log(`\n${cells.length} runs, ${different} of them not as expected`)
+for await (const [cell, seen] of merge(runs(), Number(values.concurrency))) tell(cell, expectedOf(cell), seen)
+const visits = atRows.filter(row => isWanted(row) && !row.skip).flatMap(values.quick ? fewAtCellsOf : atCellsOf)
+if (visits.length > 0) await visitAll()
+if (!values.json) console.log(`\n${cells.length + visits.length} runs, ${different} of them not as expected`)
 process.exitCode = different === 0 ? 0 : 1
+
+/** The side that listens: one after another, since each has the honest peer to itself. */
+async function visitAll(): Promise<void> {
+  await using servers = await openServers()
+  for (const cell of visits) tell(cell, { ...cell.row.expect, fate: cell.row.fate }, await servers.run(cell))
+  for (const wrong of await servers.end()) {
+    different++
+    console.error(`  differs: ${wrong}`)
+  }
+}
+
+function tell(cell: Cell | AtCell, expected: End, seen: Seen | AtSeen): void {
+  if (seen.differs.length > 0) different++
+  console.log(values.json ? JSON.stringify(recordOf(cell, expected, seen)) : textOf(cell, expected, seen))
+}
 
 function* runs() {
   for (const cell of cells) {
@@ -38,14 +55,16 @@ function* runs() {
   }
 }
 
-function textOf(cell: Cell, seen: Seen): string {
-  const { row, command, over } = cell
+/** How a run ends; for one that listens, what becomes of its visitor too. */
+type End = Expected & { fate?: string | null }
+
+function textOf({ row, command, over }: Cell | AtCell, expected: End, seen: Seen | AtSeen): string {
   const ms = seen.ms == null ? '-' : String(Math.round(seen.ms))
   const line = lineOf([
     `${row.phase}/${row.id}`,
     command,
     over,
-    endOf(expectedOf(cell)),
+    endOf(expected),
     endOf(seen),
     ms,
     String(mib(seen.peakBytes))
@@ -54,7 +73,7 @@ function textOf(cell: Cell, seen: Seen): string {
 }
 
 function lineOf(fields: string[]): string {
-  const widths = [28, 14, 8, 40, 40, 6, 8]
+  const widths = [28, 22, 8, 40, 40, 6, 8]
   return fields
     .map((field, at) => field.padEnd(widths[at]!))
     .join(' ')
@@ -62,12 +81,11 @@ function lineOf(fields: string[]): string {
 }
 
 /** `io_timeout, security, exit 1` */
-function endOf({ code, phase, exit }: Expected): string {
-  return [code, phase, `exit ${exit}`].filter(part => part != null).join(', ')
+function endOf({ code, phase, exit, fate }: End): string {
+  return [code, phase, fate, `exit ${exit}`].filter(part => part != null).join(', ')
 }
 
-function recordOf(cell: Cell, seen: Seen) {
-  const { row, command, over } = cell
+function recordOf({ row, command, over }: Cell | AtCell, expected: End, seen: Seen | AtSeen) {
   const { ms, peakBytes, stalledMs, differs, ...end } = seen
   return {
     id: row.id,
@@ -76,7 +94,7 @@ function recordOf(cell: Cell, seen: Seen) {
     says: row.says,
     command,
     over,
-    expected: expectedOf(cell),
+    expected,
     seen: end,
     ms,
     within_ms: row.withinMs,

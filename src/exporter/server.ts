@@ -102,7 +102,11 @@ export async function openExporterServer(options: ServerOptions, signal: AbortSi
     assertMeant(request, options.modules().hosts)
     const [path = '', search = ''] = splitUrl(request.url ?? '')
     const route = routes[path]
-    if (route == null) return { status: 404, body: 'there is /probe, /metrics, /-/healthy, /-/ready and /-/reload\n' }
+    if (route == null) {
+      // a body that comes behind it is not read
+      const headers = { Connection: 'close' }
+      return { status: 404, body: 'there is /probe, /metrics, /-/healthy, /-/ready and /-/reload\n', headers }
+    }
     if (!route.methods.includes(request.method ?? '')) {
       const allow = route.methods.join(', ')
       throw new Refused(405, 'method', allow, { Allow: allow })

@@ -32,11 +32,15 @@ export async function webSocketTransport(options: WebSocketOptions): Promise<(co
   return components => {
     const transport = library(components)
     const dial = transport.dial.bind(transport)
-    transport.dial = (addr, options) => dialing.run(agent, () => dial(addr, options))
+    transport.dial = (addr, options) =>
+      dialing.run(agent, () => dial(addr, { ...options, upgrader: severing(options.upgrader) }))
     const createListener = transport.createListener.bind(transport)
     transport.createListener = options => {
       let secure = false
-      const listener: Listener = createListener({ ...options, upgrader: naming(options.upgrader, () => secure) })
+      const listener: Listener = createListener({
+        ...options,
+        upgrader: naming(severing(options.upgrader), () => secure)
+      })
       const listen = listener.listen.bind(listener)
       listener.listen = async addr => {
         secure = transportOf(addr) === 'wss'
@@ -55,6 +59,35 @@ function naming(upgrader: Upgrader, isSecure: () => boolean): Upgrader {
     await upgrader.upgradeInbound(connection, init)
   }
   return Object.create(upgrader, { upgradeInbound: { value: upgradeInbound } })
+}
+
+/**
+ * The library resets with the code 1006, which no WebSocket takes: it stays open, and whatever comes over it is still
+ * read, for as long as the other side likes (@libp2p/websockets 10.1).
+ */
+function severing(upgrader: Upgrader): Upgrader {
+  const upgradeInbound: Upgrader['upgradeInbound'] = async (connection, init) => {
+    try {
+      await upgrader.upgradeInbound(severed(connection), init)
+    } catch (error) {
+      // the library closes it in order, for which a stranger may take 30 s
+      connection.abort(error instanceof Error ? error : new Error(String(error)))
+      throw error
+    }
+  }
+  const upgradeOutbound: Upgrader['upgradeOutbound'] = (connection, init) =>
+    upgrader.upgradeOutbound(severed(connection), init)
+  return Object.create(upgrader, {
+    upgradeInbound: { value: upgradeInbound },
+    upgradeOutbound: { value: upgradeOutbound }
+  })
+}
+
+function severed(connection: MultiaddrConnection): MultiaddrConnection {
+  const { websocket } = connection as unknown as { websocket: WebSocket & { terminate?(): void } }
+  // that of a listener, of ws, can be cut off; that of Node closes in order, and is gone 3 s later at most
+  const sendReset = (): void => (websocket.terminate == null ? websocket.close() : websocket.terminate())
+  return Object.assign(connection, { sendReset })
 }
 
 /** Of the dial that is under way, where it trusts more than Node does. */

@@ -4,7 +4,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { overTls, overUdp, peerIdOf, transportOf } from './addr.ts'
 import { lookUp } from './addresses.ts'
 import { classifyDial, type Verdict } from './classify.ts'
-import { dial, loadTransports, secondLook } from './dial-addr.ts'
+import { dial, loadTransports, lookAgain } from './dial-addr.ts'
 import { failureOf, furthest, noneLeft, verdictOf } from './dial-failures.ts'
 import { Failure } from './errors.ts'
 import type { Event } from './events.ts'
@@ -160,7 +160,7 @@ export async function attempt(
         : classifyDial(error, trace, limit.passed, peerIdOf(addr) ?? null)
     doneAt ||= performance.now()
     endedAt = performance.now()
-    verdict = await (await secondLook()).lookAgain(node, addr, trace, verdict, signal)
+    verdict = await lookAgain(node, addr, trace, verdict, signal)
   }
   const totalMs = (endedAt ?? performance.now()) - trace.startedAt + (resolveMs ?? 0)
   const security = connection == null ? null : nameOf(connection.encryption)

@@ -170,10 +170,14 @@ export async function writeReadyFile(path: string, ready: object): Promise<void>
     await rename(partial, path)
   } catch (cause) {
     await rm(partial, { force: true }).catch(() => {})
-    const code = (cause as NodeJS.ErrnoException).code === 'ENOSPC' ? 'no_space' : 'file_unwritable'
-    throw new Failure(code, `cannot write the ready file ${safe(path)}: ${wordsFor(cause)}`, {
-      phase: 'listen',
-      cause
-    })
+    const full = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '')
+    throw new Failure(
+      full ? 'no_space' : 'file_unwritable',
+      `cannot write the ready file ${safe(path)}: ${wordsFor(cause)}`,
+      {
+        phase: 'listen',
+        cause
+      }
+    )
   }
 }

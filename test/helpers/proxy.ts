@@ -28,16 +28,22 @@ export interface At {
   bytes: number
 }
 
+/** Times of `performance.now()`. */
+export interface Turn {
+  from: number
+  to: number
+}
+
 export interface Proxy extends AsyncDisposable {
   /** The address of the peer, by way of the proxy. */
   addr: string
   /** What has passed so far, over the connection that took most. */
   passed: { peer: number; dialer: number }
   /**
-   * For each answer of the peer, how long after the last word of the dialer it left the proxy, in ms: what whoever
-   * measures round trips has to see at the least.
+   * From what the dialer says, which may come in pieces, until the answer of the peer has left, as it may in pieces too:
+   * what of each round trip is spent in the proxy and behind it.
    */
-  turns: number[]
+  turns: Turn[]
   /** Changes what it does, for what comes from here on. */
   toxics: Toxics
   /** What became of each connection so far is forgotten; those that are open are cut off. */
@@ -55,9 +61,19 @@ export async function openProxy(addr: string, toxics: Toxics = {}): Promise<Prox
     hold(peer)
     const counts = { peer: 0, dialer: 0 }
     const both = [dialer, peer]
-    let asked = 0
-    pass('dialer', dialer, peer, both, counts, { came: at => void (asked = at) })
-    pass('peer', peer, dialer, both, counts, { left: at => void (asked > 0 && proxy.turns.push(at - asked)) })
+    let turn: Turn | undefined
+    pass('dialer', dialer, peer, both, counts, {
+      came(at) {
+        if (turn != null && turn.to === 0) return
+        turn = { from: at, to: 0 }
+        proxy.turns.push(turn)
+      }
+    })
+    pass('peer', peer, dialer, both, counts, {
+      left(at) {
+        if (turn != null) turn.to = at
+      }
+    })
   })
   const hold = (socket: Socket): void => {
     open.add(socket)
@@ -75,7 +91,7 @@ export async function openProxy(addr: string, toxics: Toxics = {}): Promise<Prox
     let last: Promise<unknown> = Promise.resolve()
     let ended = false
     /** How much of what comes next may pass, and what happens then. */
-    const end = (): { bytes: number; then: () => void } => {
+    const end = (): { bytes: number; happen: () => void } => {
       const { reset, halfClose, silence, limit } = proxy.toxics
       const ends: [At | undefined, () => void][] = [
         [reset, () => both.map(socket => socket.resetAndDestroy())],
@@ -83,13 +99,13 @@ export async function openProxy(addr: string, toxics: Toxics = {}): Promise<Prox
         [silence, () => {}],
         [limit, () => both.map(socket => socket.end())]
       ]
-      for (const [at, then] of ends) if (at?.by === by) return { bytes: at.bytes, then }
-      return { bytes: Infinity, then: () => {} }
+      for (const [at, happen] of ends) if (at?.by === by) return { bytes: at.bytes, happen }
+      return { bytes: Infinity, happen: () => {} }
     }
     const forward = async (chunk: Buffer, due: number): Promise<void> => {
       await until(due)
       const { sliceBytes = chunk.length, bytesPerSecond } = proxy.toxics
-      const { bytes, then } = end()
+      const { bytes, happen } = end()
       const left = chunk.subarray(0, Math.max(0, bytes - counts[by]))
       for (let at = 0; at < left.length && !to.destroyed; at += sliceBytes) {
         const slice = left.subarray(at, at + sliceBytes)
@@ -101,7 +117,7 @@ export async function openProxy(addr: string, toxics: Toxics = {}): Promise<Prox
       }
       if (counts[by] < bytes || ended) return
       ended = true
-      then()
+      happen()
     }
     // one that ends before its first byte
     if (end().bytes === 0) last = last.then(() => forward(Buffer.alloc(0), 0))
@@ -137,7 +153,7 @@ export async function openProxy(addr: string, toxics: Toxics = {}): Promise<Prox
   return proxy
 }
 
-/** To a time of `performance.now()`, more exact than a timer of Node, which is 1 ms late. */
+/** To a time of `performance.now()`. A timer of Node is up to a millisecond late, so that it is not slept to the end. */
 async function until(due: number): Promise<void> {
   const ms = due - performance.now()
   if (ms > 3) await new Promise(resolve => setTimeout(resolve, ms - 3))

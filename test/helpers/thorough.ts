@@ -1,8 +1,8 @@
 /** Whether every case is wanted, for which there is no time in each run: npm run faults. */
 export const thorough = process.env.FAULTS === 'all'
 
-/** All of them, or no more than `most`, evenly spread, with the first and the last. */
-export function sampleOf<T>(all: T[], most: number): T[] {
-  if (thorough || all.length <= most) return all
-  return Array.from({ length: most }, (_, index) => all[Math.round((index * (all.length - 1)) / (most - 1))]!)
+/** Of all of them no more than `most`, evenly spread, with the first and the last; or all, or `thoroughly` many. */
+export function sampleOf<T>(all: T[], most: number, thoroughly = Infinity): T[] {
+  const wanted = Math.min(all.length, thorough ? thoroughly : most)
+  return Array.from({ length: wanted }, (_, index) => all[Math.round((index * (all.length - 1)) / (wanted - 1))]!)
 }

@@ -78,33 +78,26 @@ suite('a DNS server that', { skip, timeout: 60_000 }, () => {
   })
 
   test('never answers: the time of the attempt ends it, and the process with it', async () => {
-    for (const target of targets) {
-      for (const args of [
-        ['dial', target],
-        ['send', target, 'hello']
-      ]) {
-        const result = await asking(SILENT, [...args, '-W', '1s'])
-        ended(result, 1, 'error')
-        assert.equal(codeOf(result), 'io_timeout', target)
-        // glibc asks for 10 s, and its process cannot end before
-        assert.ok(result.tookMs < 8000, `${target}: ${result.tookMs} ms`)
-      }
+    for (const args of [...targets.map(target => ['dial', target]), ['send', targets[1]!, 'hello']]) {
+      const result = await asking(SILENT, [...args, '-W', '1s'])
+      ended(result, 1, 'error')
+      assert.equal(codeOf(result), 'io_timeout', args.join(' '))
+      // glibc asks for 10 s, and its process cannot end before
+      assert.ok(result.tookMs < 8000, `${args.join(' ')}: ${result.tookMs} ms`)
     }
   })
 
-  test('never answers: the deadline and ^C end it as well', async () => {
+  test('never answers: the deadline ends it as well', async () => {
     const dialed = await asking(SILENT, ['dial', '/dns4/printer/tcp/4001', '-w', '1s'])
     ended(dialed, 4, 'deadline')
     assert.ok(dialed.tookMs < 8000)
   })
 
   test('never answers, for a name to listen on: exit 3', async () => {
-    for (const command of ['listen', 'relay']) {
-      const result = await asking(SILENT, [command, '-l', '/dns4/printer/tcp/0'])
-      ended(result, 3, 'error')
-      assert.equal(codeOf(result), 'address_not_available')
-      assert.ok(result.tookMs < 9500)
-    }
+    const result = await asking(SILENT, ['listen', '-l', '/dns4/printer/tcp/0'])
+    ended(result, 3, 'error')
+    assert.equal(codeOf(result), 'address_not_available')
+    assert.ok(result.tookMs < 9500)
   })
 })
 

@@ -11,6 +11,7 @@ import type { Event } from './events.ts'
 import { tellIdentity } from './identified.ts'
 import { startLimit } from './limit.ts'
 import type { Node } from './node.ts'
+import { noteOpen, openMs } from './open-time.ts'
 import { limitsOf } from './protocols/circuit-limits.ts'
 import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
 import { leftOut, type Wanted } from './reach.ts'
@@ -109,6 +110,7 @@ export async function* connect(
 
 /** The event that says that a connection is there, whoever dialed it. */
 export function openEvent(connection: Connection): Event<'connection.open'> {
+  noteOpen(connection)
   return {
     type: 'connection.open',
     peer_id: connection.remotePeer.toString(),
@@ -119,6 +121,16 @@ export function openEvent(connection: Connection): Event<'connection.open'> {
     muxer: nameOf(connection.multiplexer),
     limited: connection.limits != null,
     ...limitsOf(connection)
+  }
+}
+
+/** The event that says that it is over. */
+export function closeEvent(connection: Connection): Event<'connection.close'> {
+  return {
+    type: 'connection.close',
+    peer_id: connection.remotePeer.toString(),
+    remote_addr: connection.remoteAddr.toString(),
+    duration_ms: openMs(connection)
   }
 }
 

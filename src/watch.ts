@@ -2,7 +2,7 @@
 import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { withPeerId } from './addr.ts'
-import { openEvent } from './connect.ts'
+import { closeEvent, openEvent } from './connect.ts'
 import type { Said } from './events.ts'
 import type { Queue } from './flow.ts'
 import { tellIdentity } from './identified.ts'
@@ -42,13 +42,7 @@ export function watch(
     // over a WebSocket that is cut off it comes twice (@libp2p/websockets 10.1)
     if (closed.has(connection)) return
     closed.add(connection)
-    const { remotePeer, remoteAddr, timeline } = connection
-    void queue.push({
-      type: 'connection.close',
-      peer_id: remotePeer.toString(),
-      remote_addr: remoteAddr.toString(),
-      duration_ms: (timeline.close ?? Date.now()) - timeline.open
-    })
+    void queue.push(closeEvent(connection))
     if (connection.direction === 'inbound') count('close')
   })
   libp2p.addEventListener('self:peer:update', () => {

@@ -44,6 +44,14 @@ export function systemFailure(cause: unknown): Failure | null {
   return new Failure(code, `the operating system said ${safe((cause as Error).message)}`, { cause })
 }
 
+/** Whether a disk, or what somebody may have of it, is full. */
+export function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(codeOf(error))
+}
+
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  if (!(error instanceof Error) || !('code' in error)) return 'unknown error'
+  // libuv has no name for it: `Unknown system error -122` on Linux, -69 on macOS (Node 24)
+  if (/^Unknown system error -(122|69)$/.test(String(error.code))) return 'EDQUOT'
+  return String(error.code)
 }

@@ -4,6 +4,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, link, lstat, mkdir, open, realpath, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure } from './errors.ts'
+import { isFull } from './files.ts'
 import { numbered } from './names.ts'
 import { safe } from './safe.ts'
 
@@ -29,7 +30,7 @@ export async function usable(dir: string): Promise<string> {
     await unlink(probe)
     return root
   } catch (cause) {
-    const full = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '')
+    const full = isFull(cause)
     throw new Failure(
       full ? 'no_space' : 'file_unwritable',
       `cannot store files in ${safe(dir)}: ${reasonFor(cause)}`,

@@ -4,7 +4,7 @@ import { type FileHandle, lstat, open as openFile, statfs, unlink } from 'node:f
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Event } from './events.ts'
-import { wordsFor } from './files.ts'
+import { isFull, wordsFor } from './files.ts'
 import { enter, type Folder, giveName, InTheWay, openPart, TO_READ, usable } from './folder.ts'
 import { checkName } from './names.ts'
 import { Refusal, type Sink } from './protocols/receive.ts'
@@ -234,7 +234,7 @@ async function close(handle: FileHandle, folder: Folder): Promise<void> {
 function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error
   const code = (error as NodeJS.ErrnoException).code ?? ''
-  if (['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)) return full('the disk is full')
+  if (isFull(error) || code === 'EFBIG') return full('the disk is full')
   if (error instanceof InTheWay) return refused(error.message)
   if (code === 'ENAMETOOLONG') return refused('the name is too long')
   return new Refusal({ status: STATUS.INTERNAL })

@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os'
 import { parseAddr, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
-import { wordsFor } from './files.ts'
+import { isFull, wordsFor } from './files.ts'
 import { orAbort, type Queue } from './flow.ts'
 import type { Monitor } from './monitor.ts'
 import type { Limits } from './limits.ts'
@@ -191,9 +191,8 @@ export async function writeReadyFile(path: string, ready: object): Promise<void>
     await rename(partial, path)
   } catch (cause) {
     await rm(partial, { force: true }).catch(() => {})
-    const full = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '')
     throw new Failure(
-      full ? 'no_space' : 'file_unwritable',
+      isFull(cause) ? 'no_space' : 'file_unwritable',
       `cannot write the ready file ${safe(path)}: ${wordsFor(cause)}`,
       {
         phase: 'listen',

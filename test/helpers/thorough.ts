@@ -1,4 +1,4 @@
-/** Whether every case is wanted, for which there is no time in each run: npm run faults. */
+/** Whether every case is wanted, for which there is no time in each run: npm run faults -- --all. */
 export const thorough = process.env.FAULTS === 'all'
 
 /** Of all of them no more than `most`, evenly spread, with the first and the last; or all, or `thoroughly` many. */

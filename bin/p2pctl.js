@@ -6,7 +6,13 @@ var have = process.versions.node.split('.').map(Number)
 if (have[0] > wanted[0] || (have[0] === wanted[0] && have[1] >= wanted[1])) {
   // compiled code is kept between runs, which makes the next start faster
   process.getBuiltinModule('node:module').enableCompileCache()
-  void import('../dist/cli.js').then(cli => cli.main(process.argv.slice(2)))
+  import('../dist/cli.js')
+    .then(cli => cli.main(process.argv.slice(2)))
+    .catch(error => {
+      // what the system refuses, as a descriptor to read our own code by, is no bug
+      process.stderr.write(`p2pctl: cannot start: ${error.message}\n`)
+      process.exitCode = typeof error.syscall === 'string' ? 3 : 70
+    })
 } else {
   process.stderr.write(
     'p2pctl: needs Node.js ' +

@@ -4,7 +4,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { overTls, overUdp, peerIdOf, transportOf } from './addr.ts'
 import { lookUp } from './addresses.ts'
 import { classifyDial, type Verdict } from './classify.ts'
-import { dial, loadTransports, secondLook } from './dial-addr.ts'
+import { dial, loadTransports, lookAgain } from './dial-addr.ts'
 import { failureOf, furthest, noneLeft, verdictOf } from './dial-failures.ts'
 import { Failure } from './errors.ts'
 import type { Event } from './events.ts'
@@ -12,6 +12,7 @@ import { tellIdentity } from './identified.ts'
 import { startLimit } from './limit.ts'
 import type { Limits } from './limits.ts'
 import type { Node } from './node.ts'
+import { noteOpen, openMs } from './open-time.ts'
 import { limitsOf } from './protocols/circuit-limits.ts'
 import { IDENTIFY, type Identity, identify, identityEvent } from './protocols/identify.ts'
 import { leftOut, type Wanted } from './reach.ts'
@@ -113,6 +114,7 @@ export async function* connect(
 
 /** The event that says that a connection is there, whoever dialed it. */
 export function openEvent(connection: Connection): Event<'connection.open'> {
+  noteOpen(connection)
   return {
     type: 'connection.open',
     peer_id: connection.remotePeer.toString(),
@@ -123,6 +125,16 @@ export function openEvent(connection: Connection): Event<'connection.open'> {
     muxer: nameOf(connection.multiplexer),
     limited: connection.limits != null,
     ...limitsOf(connection)
+  }
+}
+
+/** The event that says that it is over. */
+export function closeEvent(connection: Connection): Event<'connection.close'> {
+  return {
+    type: 'connection.close',
+    peer_id: connection.remotePeer.toString(),
+    remote_addr: connection.remoteAddr.toString(),
+    duration_ms: openMs(connection)
   }
 }
 
@@ -164,7 +176,7 @@ export async function attempt(
         : classifyDial(error, trace, limit.passed, peerIdOf(addr) ?? null)
     doneAt ||= performance.now()
     endedAt = performance.now()
-    verdict = await (await secondLook()).lookAgain(node, addr, trace, verdict, signal)
+    verdict = await lookAgain(node, addr, trace, verdict, signal)
   }
   const totalMs = (endedAt ?? performance.now()) - trace.startedAt + (resolveMs ?? 0)
   const security = connection == null ? null : nameOf(connection.encryption)

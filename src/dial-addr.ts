@@ -5,6 +5,7 @@ import { classifyDial, type Verdict } from './classify.ts'
 import type { DialOptions } from './connect.ts'
 import { verdictOf } from './dial-failures.ts'
 import { codes, Failure } from './errors.ts'
+import { systemFailure } from './files.ts'
 import type { Node } from './node.ts'
 import { assertPrivate } from './private-network.ts'
 import { newTrace, type Trace, traceDial, untraced } from './trace.ts'
@@ -28,7 +29,24 @@ export async function loadTransports(node: Node, addr: Multiaddr): Promise<Failu
 }
 
 /** Read only where a dial goes wrong. */
-export const secondLook = () => import('./second-look.ts')
+const secondLook = () => import('./second-look.ts')
+
+/** What more can be found out of a failed dial. What this machine lacks for the dial it lacks for a look as well. */
+export async function lookAgain(
+  node: Node,
+  addr: Multiaddr,
+  trace: Trace,
+  verdict: Verdict,
+  signal: AbortSignal
+): Promise<Verdict> {
+  if (codes[verdict.code].exit === 3) return verdict
+  try {
+    return await (await secondLook()).lookAgain(node, addr, trace, verdict, signal)
+  } catch (error) {
+    if (systemFailure(error) == null) throw error
+    return verdict
+  }
+}
 
 /** Dials one address on the wire. What it throws is a Failure or, with what the trace has seen, for `classifyDial`. */
 export async function dial(
@@ -95,7 +113,7 @@ async function dialPart(
       cause instanceof Failure
         ? verdictOf(cause, false)
         : classifyDial(cause, trace, signal.aborted, peerIdOf(addr) ?? null)
-    const verdict = await (await secondLook()).lookAgain(node, addr, trace, first, signal)
+    const verdict = await lookAgain(node, addr, trace, first, signal)
     const { code, says, ...rest } = { ...verdict, ...told(verdict) }
     throw new Failure(code, says, { ...rest, cause })
   }

@@ -187,6 +187,16 @@ export const codes = {
   file_unwritable: { exit: 3, says: 'the file cannot be written', hint: 'check the folder and its permissions' },
   file_exists: { exit: 3, says: 'the file exists already', hint: 'choose another name, or move the old file away' },
   no_space: { exit: 3, says: 'no space left', hint: 'free some space, or write to another place' },
+  no_descriptors: {
+    exit: 3,
+    says: 'too many open files',
+    hint: 'raise the limit, ulimit -n 4096, or ask for fewer at once (--concurrency)'
+  },
+  system_error: {
+    exit: 3,
+    says: 'the operating system failed',
+    hint: 'look at the disk and the memory of this machine: df, free, dmesg'
+  },
   invalid_multiaddr: {
     exit: 2,
     says: 'not a multiaddr',

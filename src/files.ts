@@ -1,3 +1,6 @@
+import { type Code, Failure } from './errors.ts'
+import { safe } from './safe.ts'
+
 const words: Record<string, string> = {
   EEXIST: 'it exists already',
   ENOSPC: 'no space left',
@@ -10,7 +13,11 @@ const words: Record<string, string> = {
   ENOTDIR: 'a part of the path is no folder',
   ELOOP: 'too many symbolic links',
   ENAMETOOLONG: 'the name is too long',
-  ENXIO: 'it is not a regular file'
+  ENXIO: 'it is not a regular file',
+  EIO: 'an input/output error',
+  EMFILE: 'too many open files',
+  ENFILE: 'too many open files',
+  EFBIG: 'it would be larger than a file may be'
 }
 
 /** Why a file could not be used, in words and without its path, which is somebody else's text. */
@@ -19,6 +26,32 @@ export function wordsFor(error: unknown): string {
   return words[code] ?? code
 }
 
+const failures: Record<string, Code> = {
+  EMFILE: 'no_descriptors',
+  ENFILE: 'no_descriptors',
+  ENOSPC: 'no_space',
+  EDQUOT: 'no_space',
+  EIO: 'system_error',
+  ENOMEM: 'system_error',
+  ENOBUFS: 'system_error',
+  EROFS: 'system_error'
+}
+
+/** What the operating system refused, where nobody expected it to: no bug, and exit 3. Null for any other error. */
+export function systemFailure(cause: unknown): Failure | null {
+  const code = cause instanceof Error && 'syscall' in cause ? failures[codeOf(cause)] : undefined
+  if (code == null) return null
+  return new Failure(code, `the operating system said ${safe((cause as Error).message)}`, { cause })
+}
+
+/** Whether a disk, or what somebody may have of it, is full. */
+export function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(codeOf(error))
+}
+
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  if (!(error instanceof Error) || !('code' in error)) return 'unknown error'
+  // libuv has no name for it: `Unknown system error -122` on Linux, -69 on macOS (Node 24)
+  if (/^Unknown system error -(122|69)$/.test(String(error.code))) return 'EDQUOT'
+  return String(error.code)
 }

@@ -4,6 +4,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, link, lstat, mkdir, open, realpath, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure } from './errors.ts'
+import { isFull } from './files.ts'
 import { numbered } from './names.ts'
 import { safe } from './safe.ts'
 
@@ -29,11 +30,16 @@ export async function usable(dir: string): Promise<string> {
     await unlink(probe)
     return root
   } catch (cause) {
-    throw new Failure('file_unwritable', `cannot store files in ${safe(dir)}: ${reasonFor(cause)}`, {
-      phase: 'listen',
-      hint: 'name a folder that exists and that you may write to',
-      cause
-    })
+    const full = isFull(cause)
+    throw new Failure(
+      full ? 'no_space' : 'file_unwritable',
+      `cannot store files in ${safe(dir)}: ${reasonFor(cause)}`,
+      {
+        phase: 'listen',
+        ...(!full && { hint: 'name a folder that exists and that you may write to' }),
+        cause
+      }
+    )
   }
 }
 
@@ -132,7 +138,8 @@ export async function giveName(
 async function moveTo(folder: Folder, part: string, name: string): Promise<boolean> {
   try {
     await link(folder.at(part), folder.at(name))
-    await unlink(folder.at(part))
+    // it is whole and has its name: one too many of those is no harm
+    await unlink(folder.at(part)).catch(() => {})
     return true
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
@@ -141,8 +148,13 @@ async function moveTo(folder: Folder, part: string, name: string): Promise<boole
     if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(code)) throw error
     const own = await open(folder.at(name), TO_MAKE, 0o600).catch(ignore('EEXIST'))
     if (own == null) return false
-    await own.close()
-    await rename(folder.at(part), folder.at(name))
+    try {
+      await own.close()
+      await rename(folder.at(part), folder.at(name))
+    } catch (error) {
+      await unlink(folder.at(name)).catch(() => {})
+      throw error
+    }
     return true
   }
 }

@@ -4,6 +4,7 @@ import { type FileHandle, lstat, open as openFile, statfs, unlink } from 'node:f
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Event } from './events.ts'
+import { isFull, wordsFor } from './files.ts'
 import { enter, type Folder, giveName, InTheWay, openPart, TO_READ, usable } from './folder.ts'
 import { checkName } from './names.ts'
 import { Refusal, type Sink } from './protocols/receive.ts'
@@ -97,11 +98,10 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
     const place = join(folder.path, part)
     if (busy.has(place)) throw new Refusal({ status: STATUS.BUSY, detail: 'the same file is on its way already' })
     busy.add(place)
-    const handle = await openPart(partPath, resumable).catch(error => {
+    const { handle, offset } = await sized(partPath, resumable).catch(error => {
       busy.delete(place)
       throw error
     })
-    const offset = (await handle.stat()).size
     let at = offset
     let counted = Math.max(offset, LEAST_BYTES)
     let lookAt = offset
@@ -155,7 +155,11 @@ export async function openInbox(options: InboxOptions): Promise<Inbox> {
     const tell = async (error: unknown): Promise<never> => {
       told = true
       const refusal = toRefusal(error)
-      await options.said({ type: 'file.refused', ...about, reason: reasonOf(refusal.receipt) })
+      // the sender is not told what else is wrong with this machine
+      const why = refusal === error ? '' : `: ${wordsFor(error)}`
+      const reason =
+        refusal.receipt.status === STATUS.INTERNAL ? `it could not be stored${why}` : reasonOf(refusal.receipt)
+      await options.said({ type: 'file.refused', ...about, reason })
       throw refusal
     }
     const sink = await begin(offer).catch(tell)
@@ -203,6 +207,18 @@ async function hashOf(path: string): Promise<string> {
   return hash.digest('hex')
 }
 
+/** What is there of a file, open to go on with, and how much of it. */
+async function sized(path: string, resumable: boolean): Promise<{ handle: FileHandle; offset: number }> {
+  const handle = await openPart(path, resumable)
+  try {
+    return { handle, offset: (await handle.stat()).size }
+  } catch (error) {
+    await handle.close()
+    if (!resumable) await unlink(path).catch(() => {})
+    throw error
+  }
+}
+
 async function writeAll(handle: FileHandle, data: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < data.byteLength; ) {
     done += (await handle.write(data, done, data.byteLength - done, position + done)).bytesWritten
@@ -218,7 +234,7 @@ async function close(handle: FileHandle, folder: Folder): Promise<void> {
 function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error
   const code = (error as NodeJS.ErrnoException).code ?? ''
-  if (['ENOSPC', 'EDQUOT', 'EFBIG'].includes(code)) return full('the disk is full')
+  if (isFull(error) || code === 'EFBIG') return full('the disk is full')
   if (error instanceof InTheWay) return refused(error.message)
   if (code === 'ENAMETOOLONG') return refused('the name is too long')
   return new Refusal({ status: STATUS.INTERNAL })

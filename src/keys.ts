@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { canonicalPeerId } from './addr-explain.ts'
 import { Failure } from './errors.ts'
-import { wordsFor } from './files.ts'
+import { isFull, wordsFor } from './files.ts'
 import {
   decodeKey,
   encodeKey,
@@ -148,9 +148,8 @@ function peerIdOf(secret: SecretKey): string {
 }
 
 function unwritable(path: string, cause: unknown): Failure {
-  const error = codeOf(cause)
-  const code = { EEXIST: 'file_exists', ENOSPC: 'no_space', EDQUOT: 'no_space' }[error] as Code | undefined
-  return new Failure(code ?? 'file_unwritable', `cannot write ${shown(path)}: ${wordsFor(cause)}`, { cause })
+  const code: Code = codeOf(cause) === 'EEXIST' ? 'file_exists' : isFull(cause) ? 'no_space' : 'file_unwritable'
+  return new Failure(code, `cannot write ${shown(path)}: ${wordsFor(cause)}`, { cause })
 }
 
 function unreadable(path: string, what: string, why: string, cause?: unknown): Failure {

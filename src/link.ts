@@ -1,6 +1,6 @@
 /** One connection to a peer, which is made again when it is gone. */
 import type { Connection } from '@libp2p/interface'
-import { type Connected, connect, type DialOptions } from './connect.ts'
+import { closeEvent, type Connected, connect, type DialOptions } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Said } from './events.ts'
 import { orAbort, pause } from './flow.ts'
@@ -101,13 +101,4 @@ function closed(connection: Connection, signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', done)
     if (connection.status === 'closed' || connection.status === 'aborted' || signal.aborted) done()
   })
-}
-
-function closeEvent({ remotePeer, remoteAddr, timeline }: Connection): Said {
-  return {
-    type: 'connection.close',
-    peer_id: remotePeer.toString(),
-    remote_addr: remoteAddr.toString(),
-    duration_ms: (timeline.close ?? Date.now()) - timeline.open
-  }
 }

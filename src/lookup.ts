@@ -1,9 +1,10 @@
-import { lookup, Resolver } from 'node:dns/promises'
+import { Resolver } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from './errors.ts'
 import { safe } from './safe.ts'
+import { askSystem } from './system-names.ts'
 
 export interface LookupOptions {
   /** `host[:port]` of the only DNS server to ask; without it: the hosts file, the system's servers, getaddrinfo. */
@@ -24,7 +25,7 @@ export interface Names {
 /** Look-ups that end with the signal, after `timeoutMs` at the latest, and do not hold the process. */
 export function openNames(options: LookupOptions, signal: AbortSignal): Names {
   const { dns, timeoutMs = 5000 } = options
-  // c-ares on its own gives up after 23 s; getaddrinfo cannot be ended at all and holds process.exit, so it comes last
+  // c-ares on its own gives up after 23 s; getaddrinfo takes a process of its own, so it comes last
   const resolver = new Resolver({ timeout: Math.min(2000, Math.max(1, Math.ceil(timeoutMs / 2))), tries: 2 })
   if (dns !== undefined) useServer(resolver, dns)
   const over = new AbortController()
@@ -70,7 +71,7 @@ export function openNames(options: LookupOptions, signal: AbortSignal): Names {
     }
     // the servers know no such name: mDNS, search domains and other name services may
     const wanted = families.length === 1 ? families[0]! : 0
-    const found = await ask(name, () => lookup(name, { all: true, family: wanted, order: 'ipv4first' }))
+    const found = await ask(name, () => askSystem(name, wanted, over.signal))
     return found.length > 0 ? found.map(({ address }) => address) : notFound(name, families)
   }
 

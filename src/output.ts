@@ -59,7 +59,7 @@ export function createOutput(
       }
       if (event.type === 'run.start') return
       if (event.type === 'dial.attempt' || event.type === 'error') {
-        explain ??= await errorView(options)
+        explain ??= await errorView(options).catch(() => bare)
         if (event.type === 'error') drawn.pause()
         explain(event)
       }
@@ -159,6 +159,11 @@ async function openView(
     if (line != null) err.line(line)
   }
   return draw
+}
+
+/** Where the words for more than the first line cannot be read, as without a descriptor to read them by. */
+function bare(event: Event): void {
+  if (event.type === 'error') process.stderr.write(`p2pctl: ${event.message}\n`)
 }
 
 async function errorView(options: CommonOptions): Promise<(event: Event) => void> {

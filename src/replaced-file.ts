@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import { Failure } from './errors.ts'
-import { wordsFor } from './files.ts'
+import { isFull, wordsFor } from './files.ts'
 import { safe } from './safe.ts'
 
 /** A file that is there as a whole or as it was before; what is not written is gone when this is disposed of. */
@@ -41,7 +41,7 @@ export async function openReplacement(path: string): Promise<Replacement> {
 }
 
 function failureOf(path: string, cause: unknown): Failure {
-  const { code } = cause as NodeJS.ErrnoException
-  const full = code === 'ENOSPC' || code === 'EDQUOT'
-  return new Failure(full ? 'no_space' : 'file_unwritable', `cannot write ${safe(path)}: ${wordsFor(cause)}`, { cause })
+  return new Failure(isFull(cause) ? 'no_space' : 'file_unwritable', `cannot write ${safe(path)}: ${wordsFor(cause)}`, {
+    cause
+  })
 }

@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { errorEvent, Failure } from './errors.ts'
 import type { Command, Event, Verdict } from './events.ts'
+import { systemFailure } from './files.ts'
 import { leave } from './leave.ts'
 import { type Limits, limitsOf } from './limits.ts'
 import { createOutput, type Output } from './output.ts'
@@ -88,10 +89,17 @@ export async function run<O>({ cmd, command, view, options, untilStopped, hangup
   }
   clearTimeout(deadline)
 
-  const end = conclude(stop, verdict, failure, untilStopped, options.deadline)
-  if (end.failure != null) await output.event(errorEvent(end.failure))
-  if (end.failure != null && options.debug) process.stderr.write(`${stackOf(end.failure)}\n`)
-  await output.event(end.summary)
+  const how = [untilStopped, options.deadline] as const
+  let end = conclude(stop, verdict, failure, ...how)
+  try {
+    if (end.failure != null) await output.event(errorEvent(end.failure))
+    if (end.failure != null && options.debug) process.stderr.write(`${stackOf(end.failure)}\n`)
+    await output.event(end.summary)
+  } catch (error) {
+    // the module that would say it cannot be read
+    end = conclude(stop, verdict, end.failure ?? toFailure(error), ...how)
+    process.stderr.write(`p2pctl: ${end.failure!.message}\n`)
+  }
   await output.flush()
 
   if (stop?.by === 'output') leave(exitCodeOf(stop.error))
@@ -158,6 +166,8 @@ function conclude(
 
 function toFailure(error: unknown): Failure {
   if (error instanceof Failure) return error
+  const system = systemFailure(error)
+  if (system != null) return system
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
   return new Failure('internal', `unexpected error: ${safe(text)}`, { cause: error })
 }

@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os'
 import { parseAddr, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
-import { wordsFor } from './files.ts'
+import { isFull, wordsFor } from './files.ts'
 import { orAbort, type Queue } from './flow.ts'
 import type { Monitor } from './monitor.ts'
 import type { Limits } from './limits.ts'
@@ -104,7 +104,28 @@ function everywhere(port: number | true, pattern: string): string[] {
 /** One after another, so that each failure names its address. A ready file of an earlier run goes first. */
 export async function listenOnAll(node: Node, addrs: string[], { readyFile }: ServeOptions): Promise<void> {
   if (readyFile != null) await removeReadyFile(readyFile)
-  for (const addr of addrs) await listenOn(node, addr)
+  for (const addr of addrs) {
+    await assertKnown(addr)
+    await listenOn(node, addr)
+  }
+}
+
+/** Before Node looks a name up itself: if that hung, the end of the process would wait for it. */
+async function assertKnown(addr: string): Promise<void> {
+  const [first] = parseAddr(addr).getComponents()
+  const families = ({ dns: [4, 6], dns4: [4], dns6: [6] } as Record<string, (4 | 6)[]>)[first?.name ?? '']
+  if (families == null) return
+  const { openNames } = await import('./lookup.ts')
+  const names = openNames({}, new AbortController().signal)
+  try {
+    await names.hosts(first!.value!, families)
+  } catch (cause) {
+    if (!(cause instanceof Failure)) throw cause
+    const message = `cannot listen on ${safe(addr)}: ${cause.message}`
+    throw new Failure('address_not_available', message, { phase: 'listen', addr, cause })
+  } finally {
+    names.close()
+  }
 }
 
 /**
@@ -170,10 +191,13 @@ export async function writeReadyFile(path: string, ready: object): Promise<void>
     await rename(partial, path)
   } catch (cause) {
     await rm(partial, { force: true }).catch(() => {})
-    const code = (cause as NodeJS.ErrnoException).code === 'ENOSPC' ? 'no_space' : 'file_unwritable'
-    throw new Failure(code, `cannot write the ready file ${safe(path)}: ${wordsFor(cause)}`, {
-      phase: 'listen',
-      cause
-    })
+    throw new Failure(
+      isFull(cause) ? 'no_space' : 'file_unwritable',
+      `cannot write the ready file ${safe(path)}: ${wordsFor(cause)}`,
+      {
+        phase: 'listen',
+        cause
+      }
+    )
   }
 }

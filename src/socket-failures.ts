@@ -20,7 +20,12 @@ const bySyscall: Record<string, Code> = {
   EACCES: 'network_unreachable',
   EPERM: 'network_unreachable',
   ENOTFOUND: 'dns_not_found',
-  EAI_AGAIN: 'dns_not_found'
+  EAI_AGAIN: 'dns_not_found',
+  EMFILE: 'no_descriptors',
+  ENFILE: 'no_descriptors',
+  EIO: 'system_error',
+  ENOMEM: 'system_error',
+  ENOBUFS: 'system_error'
 }
 
 /** What the network said, in the words of the contract. */

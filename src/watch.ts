@@ -2,8 +2,8 @@
 import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { withPeerId } from './addr.ts'
-import { openEvent } from './connect.ts'
-import type { Event, Said } from './events.ts'
+import { closeEvent, openEvent } from './connect.ts'
+import type { Said } from './events.ts'
 import type { Queue } from './flow.ts'
 import { tellIdentity } from './identified.ts'
 import type { LimitName } from './limits.ts'
@@ -46,13 +46,9 @@ export function watch(
     // over a WebSocket that is cut off it comes twice (@libp2p/websockets 10.1)
     if (closed.has(connection)) return
     closed.add(connection)
-    const { remotePeer, remoteAddr, timeline } = connection
     const limit = guardOf(connection)?.closedFor
     void queue.push({
-      type: 'connection.close',
-      peer_id: remotePeer.toString(),
-      remote_addr: remoteAddr.toString(),
-      duration_ms: (timeline.close ?? Date.now()) - timeline.open,
+      ...closeEvent(connection),
       ...(limit != null && { by: 'local', reason: `over the limit ${limit}`, limit })
     })
     if (connection.direction === 'inbound') count('close')

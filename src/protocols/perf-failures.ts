@@ -1,5 +1,6 @@
 import type { Connection } from '@libp2p/interface'
 import type { Failure } from '../errors.ts'
+import { openMs } from '../open-time.ts'
 import { limitsOf } from './circuit-limits.ts'
 import type { Tally } from './perf.ts'
 import { failure } from './send-failures.ts'
@@ -45,7 +46,7 @@ const LOST_BYTES = 72 * 1024
 function atLimit(connection: Connection, { uploadBytes, downloadBytes }: Tally): boolean {
   if (connection.limits == null) return false
   const { limit_bytes, limit_s } = limitsOf(connection)
-  const openS = (Date.now() - connection.timeline.open) / 1000
+  const openS = openMs(connection) / 1000
   return (
     (limit_bytes != null && Math.max(uploadBytes, downloadBytes) + LOST_BYTES > limit_bytes) ||
     (limit_s != null && openS + 1 > limit_s)

@@ -1,0 +1,90 @@
+/** A p2pctl in a process of its own that is watched from outside; nothing of what it says is kept. */
+import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import type { Event, EventType, Said } from '../../src/events.ts'
+import { bin, cleanEnv } from '../../test/helpers/cli.ts'
+
+export interface Served extends AsyncDisposable {
+  child: ChildProcess
+  /** Hears every event from now on. Needs --json. */
+  hear(listener: (event: Said) => void): void
+  /** The next event of a type that fits. */
+  next<T extends EventType>(type: T, fits?: (event: Event<T>) => boolean): Promise<Event<T>>
+  /** Memory that is in use after a collection. Needs `probed`. */
+  heldBytes(snapshot?: string): Promise<number>
+  /** Ends it in order; its exit code, and what it said on stderr. */
+  stop(): Promise<{ code: number | null; stderr: string }>
+}
+
+const probe = join(import.meta.dirname, 'probe.ts')
+
+/** Starts p2pctl; `probed` lets its memory be asked for, `raw` leaves stdin and stdout to the caller. */
+export function startServed(args: string[], { probed = false, raw = false } = {}): Served {
+  const preload = probed ? ['--expose-gc', '--import', probe] : []
+  const stdio: StdioOptions = [raw ? 'pipe' : 'ignore', 'pipe', 'pipe', ...(probed ? (['ipc'] as const) : [])]
+  const child = spawn(process.execPath, [...preload, bin, ...args], { env: cleanEnv(), stdio })
+  const stderr = text(child.stderr!)
+  const ended = once(child, 'close')
+  const listeners = new Set<(event: Said) => void>()
+  if (!raw) {
+    createInterface({ input: child.stdout! }).on('line', line => {
+      const event = JSON.parse(line) as Said
+      for (const listener of listeners) listener(event)
+    })
+  }
+  const stop = async (signal: NodeJS.Signals): Promise<{ code: number | null; stderr: string }> => {
+    if (child.exitCode == null && child.signalCode == null) child.kill(signal)
+    await ended
+    return { code: child.exitCode, stderr: await stderr }
+  }
+  return {
+    child,
+    hear: listener => void listeners.add(listener),
+    next<T extends EventType>(type: T, fits: (event: Event<T>) => boolean = () => true) {
+      const { promise, resolve, reject } = Promise.withResolvers<Event<T>>()
+      const listener = (event: Said): void => {
+        if (event.type === type && fits(event as unknown as Event<T>)) resolve(event as unknown as Event<T>)
+      }
+      listeners.add(listener)
+      void ended.then(async () => reject(new Error(`p2pctl ${args[0]} ended before ${type}: ${await stderr}`)))
+      return promise.finally(() => listeners.delete(listener))
+    },
+    async heldBytes(snapshot) {
+      child.send({ snapshot })
+      const [{ bytes }] = await once(child, 'message')
+      return bytes
+    },
+    stop: () => stop('SIGTERM'),
+    [Symbol.asyncDispose]: async () => {
+      await stop('SIGKILL')
+    }
+  }
+}
+
+/** Of a process, from /proc (Linux). */
+export function rssBytes(pid: number): number {
+  return statusOf(pid, 'VmRSS')
+}
+
+/** The most that it ever had. */
+export function peakRssBytes(pid: number): number {
+  return statusOf(pid, 'VmHWM')
+}
+
+export function openDescriptors(pid: number): number {
+  return readdirSync(`/proc/${pid}/fd`).length
+}
+
+/** Of all its threads: utime and stime are in ticks of 10 ms (proc(5)). */
+export function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
+function statusOf(pid: number, field: string): number {
+  return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
+}

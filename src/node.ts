@@ -5,6 +5,7 @@ import type { WebRTCDirectTransportComponents } from '@libp2p/webrtc'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
+import { forgetPeers } from './forget.ts'
 import { type Limits, limitsOf } from './limits.ts'
 import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
 import { assertPrivate, assertPrivateListener } from './private-network.ts'
@@ -109,6 +110,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       }
     }
   })
+  forgetPeers(libp2p)
   const parts = components!
   const loaded = new Map<TransportName, Promise<void>>()
   const started: Startable[] = []

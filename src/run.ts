@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { errorEvent, Failure } from './errors.ts'
 import type { Command, Event, Verdict } from './events.ts'
+import { orAbort } from './flow.ts'
 import { createOutput, type Output } from './output.ts'
 import { fence, safe } from './safe.ts'
 import { exitCodeOf } from './stdout.ts'
@@ -98,12 +99,12 @@ async function follow<O>(
 ): Promise<Verdict | undefined> {
   const { default: command } = await load()
   const events = command(options, signal)[Symbol.asyncIterator]()
-  const overdue = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => setTimeout(reject, GRACE_MS, signal.reason))
-  })
+  const overdue = new AbortController()
+  signal.addEventListener('abort', () => setTimeout(() => overdue.abort(signal.reason), GRACE_MS))
   let verdict: Verdict | undefined
   for (;;) {
-    const next = await Promise.race([events.next(), overdue])
+    // not Promise.race with one promise for all of them, which would hold on to every event that there ever was
+    const next = await orAbort(events.next(), overdue.signal)
     if (next.done === true) return verdict
     if (next.value.type === 'run.summary') verdict = next.value
     else await output.event(next.value)

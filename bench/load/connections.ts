@@ -22,7 +22,13 @@ export interface ConnectionsResult {
 const PROCESSES = 2
 const AT_ONCE = 8
 
-export async function holdConnections({ count, visits }: { count: number; visits: number }): Promise<ConnectionsResult> {
+export async function holdConnections({
+  count,
+  visits
+}: {
+  count: number
+  visits: number
+}): Promise<ConnectionsResult> {
   // room for whoever visits; and memory that is meant to be used is no reason to refuse
   const limits = `connections=${count + 32},connections-per-ip=${count + 32},memory-refuse=2GiB,memory-close=3GiB`
   await using listener = startServed(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--limit', limits])

@@ -16,7 +16,9 @@ interface Reply {
 }
 
 export function startFleet(): Fleet {
-  const child: ChildProcess = fork(join(import.meta.dirname, 'peers.ts'), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child: ChildProcess = fork(join(import.meta.dirname, 'peers.ts'), {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+  })
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   let lastId = 0
   child.on('message', ({ id, answer, error }: Reply) => {

@@ -149,7 +149,12 @@ const answers: { [Q in keyof Questions]: (about: Questions[Q]) => Promise<Answer
     let confirmed = 0
     for (let seq = from; seq < from + count; seq++) {
       const payload = payloadOf(seq, bytes)
-      const item = { kind, name: kind === 'file' ? `file-${seq}` : undefined, size: payload.length, source: chunkOf(payload) }
+      const item = {
+        kind,
+        name: kind === 'file' ? `file-${seq}` : undefined,
+        size: payload.length,
+        source: chunkOf(payload)
+      }
       await resultOf(sendItem(connection, item, never))
       hash.update(payload)
       confirmed++

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { left } from './connections.ts'
 import { MIB, mib, type Point, rank, round, slope } from './figures.ts'
 import { startFleet } from './fleet.ts'
@@ -42,17 +43,18 @@ export interface ChurnSize {
   every: number
   /** Connections before the first of them that counts. */
   warmUp: number
-  /** Where heap snapshots go: of the end of the warm-up, and of the end. */
+  /** Where a heap snapshot of each look goes. */
   snapshots?: string | undefined
   progress?: (line: string) => void
 }
 
-const AT_ONCE = 4
+const AT_ONCE = 8
+/** Connections a second of those who come and go: more than a person's scripts make, from one address. */
+const PER_S = 60
 const HOSTILE = 0.1
-/** Between two looks. */
-const MESSAGES = 20
-const FILES = 4
 const FILE_BYTES = 65_536
+/** libp2p 3.3 keeps the signal of each negotiation, and with it the connection, for 10 s: time that is no growth. */
+const REST_MS = 11_000
 
 export async function churn(size: ChurnSize): Promise<ChurnResult> {
   const inbox = mkdtempSync(join(tmpdir(), 'p2pctl-load-'))
@@ -93,38 +95,41 @@ async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
   const descriptorsBefore = openDescriptors(pid)
   const startedAt = performance.now()
   const minutes = (): number => (performance.now() - startedAt) / 60_000
-  const round_ = async (): Promise<void> => {
-    const about = { addr, count: every, atOnce: AT_ONCE, hostile: HOSTILE, seed: done }
+  const messagesOfRound = Math.ceil(every / 5)
+  const filesOfRound = Math.ceil(every / 25)
+  const comeAndGo = async (): Promise<void> => {
+    const about = { addr, count: every, atOnce: AT_ONCE, perS: PER_S, hostile: HOSTILE, seed: done }
     const fileSeq = sentFiles
     const [came, sent, filed, visitor] = await Promise.all([
       crowd.ask('churn', about),
-      senders.ask('send', { addr, kind: 'message', from: nextMessage, count: MESSAGES, bytes: 100 }),
-      senders.ask('send', { addr, kind: 'file', from: fileSeq, count: FILES, bytes: FILE_BYTES }),
-      visitors.ask('visit', { addr, visits: 2, pings: 10 })
+      senders.ask('send', { addr, kind: 'message', from: nextMessage, count: messagesOfRound, bytes: 100 }),
+      senders.ask('send', { addr, kind: 'file', from: fileSeq, count: filesOfRound, bytes: FILE_BYTES }),
+      visitors.ask('visit', { addr, visits: 10, pings: 10 })
     ])
     done += every
     // those who send and visit come and go as well
-    visited += 4
+    visited += 12
     hostile += came.hostile
     refused += came.honest - came.served + visitor.errors.length
     dialMs.push(...visitor.dialMs)
     rttMs.push(...visitor.rttMs)
     sentFiles += filed.confirmed
-    if (sent.confirmed !== MESSAGES || !sameFiles(inbox, fileSeq, filed.sha256)) wrong++
-    for (const error of [...came.errors, ...visitor.errors]) progress(error)
+    if (sent.confirmed !== messagesOfRound || !sameFiles(inbox, fileSeq, filesOfRound, filed.sha256)) wrong++
+    for (const error of new Set([...came.errors, ...visitor.errors])) progress(error)
   }
-  let taken = false
   while (done < connections && minutes() < size.minutes) {
-    await round_()
-    const bytes = await listener.heldBytes()
-    progress(`${done} connections, ${round(minutes(), 2)} min: held ${mib(bytes)} MiB, rss ${mib(rssBytes(pid))} MiB`)
+    await comeAndGo()
+    await delay(REST_MS)
+    const bytes = await listener.heldBytes(snapshotOf(size, held))
+    const now = { rss: rssBytes(pid), descriptors: openDescriptors(pid) }
+    progress(
+      `${done} connections, ${round(minutes())} min: held ${mib(bytes)} MiB, rss ${mib(now.rss)} MiB, ` +
+        `${now.descriptors} descriptors, ${refused} refused, ${wrong} wrong`
+    )
     if (done < warmUp) continue
-    if (!taken && size.snapshots != null) await listener.heldBytes(join(size.snapshots, 'before.heapsnapshot'))
-    taken = true
     held.push({ x: done + visited, y: bytes })
-    rss.push({ x: done + visited, y: rssBytes(pid) })
+    rss.push({ x: done + visited, y: now.rss })
   }
-  if (size.snapshots != null) await listener.heldBytes(join(size.snapshots, 'after.heapsnapshot'))
   await left(() => openDescriptors(pid) <= descriptorsBefore)
   const result = {
     connections: done + visited,
@@ -149,11 +154,15 @@ async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
 }
 
 /** Whether the files of a round are there, byte for byte; they are taken away. */
-function sameFiles(inbox: string, from: number, sha256: string): boolean {
+function sameFiles(inbox: string, from: number, count: number, sha256: string): boolean {
   const hash = createHash('sha256')
-  const names = Array.from({ length: FILES }, (_, index) => `file-${from + index}`)
+  const names = Array.from({ length: count }, (_, index) => `file-${from + index}`)
   for (const name of names) hash.update(readFileSync(join(inbox, name)))
   const exact = hash.digest('hex') === sha256
   for (const name of readdirSync(inbox)) rmSync(join(inbox, name))
   return exact
+}
+
+function snapshotOf({ snapshots }: ChurnSize, held: Point[]): string | undefined {
+  return snapshots == null ? undefined : join(snapshots, `${held.length}.heapsnapshot`)
 }

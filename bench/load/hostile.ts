@@ -7,9 +7,6 @@ import type { Libp2p } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { SEND_PROTOCOL } from '../../src/protocols/send.ts'
 
-/** Any number: which way is taken. */
-export type Behaviour = number
-
 const GREETING = Buffer.from('\x13/multistream/1.0.0\n')
 const NOISE = Buffer.from('\x07/noise\n')
 /** How long one that says nothing stays. */
@@ -73,10 +70,10 @@ const ways: Way[] = [
   }
 ]
 
-/** Behaves in one of the ways; that it is thrown out is no error of it. */
+/** Behaves in one of the ways, whichever the number names; that it is thrown out is no error of it. */
 export async function behave(
   addr: string,
-  which: Behaviour,
+  which: number,
   newPeer: () => Promise<Libp2p & AsyncDisposable>
 ): Promise<void> {
   // in the order of the tenths, not of the ones, which are all the same

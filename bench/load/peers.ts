@@ -1,6 +1,7 @@
 // The process of a fleet (fleet.ts): js-libp2p nodes as anybody has them, and what they do when they are asked.
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import type { Connection, Stream } from '@libp2p/interface'
 import { ping, type Ping } from '@libp2p/ping'
@@ -9,7 +10,7 @@ import { resultOf } from '../../src/flow.ts'
 import { sendItem } from '../../src/protocols/send.ts'
 import { streamReader, write } from '../../src/protocols/stream.ts'
 import { type PlainNode, plainNode } from '../../test/helpers/plain-node.ts'
-import { type Behaviour, behave } from './hostile.ts'
+import { behave } from './hostile.ts'
 
 export interface Questions {
   /** So many peers, each with a connection that it keeps; `atOnce` of them dial side by side. */
@@ -23,7 +24,7 @@ export interface Questions {
   /** Says through each circuit that is open that bytes go through it still. */
   again: { bytes: number }
   /** New peers come, ask, and go, or behave badly, until so many have; `seed` makes the order. */
-  churn: { addr: string; count: number; atOnce: number; hostile: number; seed: number }
+  churn: { addr: string; count: number; atOnce: number; perS: number; hostile: number; seed: number }
   /** Messages or files, one after another, each on a stream of its own and each with a receipt, on one connection. */
   send: { addr: string; kind: 'message' | 'file'; from: number; count: number; bytes: number }
 }
@@ -110,7 +111,7 @@ const answers: { [Q in keyof Questions]: (about: Questions[Q]) => Promise<Answer
 
   async call({ relay, peerIds, bytes, atOnce }) {
     let exact = 0
-    const pairs = peerIds.map((peerId, index) => ({ peerId, caller: reserved[index % reserved.length]! }))
+    const pairs = peerIds.map((peerId, index) => ({ peerId, caller: reserved.at(-1 - index)! }))
     const errors = await forAll(pairs, atOnce, async ({ peerId, caller }) => {
       const through = multiaddr(`${relay}/p2p-circuit/p2p/${peerId}`)
       const options = { ...within(), runOnLimitedConnection: true }
@@ -129,14 +130,18 @@ const answers: { [Q in keyof Questions]: (about: Questions[Q]) => Promise<Answer
     return { exact, errors }
   },
 
-  async churn({ addr, count, atOnce, hostile, seed }) {
+  async churn({ addr, count, atOnce, perS, hostile, seed }) {
     let served = 0
     const bad = range(count).filter(index => (index + seed) % Math.round(1 / hostile) === 0)
     const isBad = new Set(bad)
     const errors = await forAll(range(count), atOnce, async index => {
-      if (isBad.has(index)) return await behave(addr, (index + seed) as Behaviour, () => newPeer())
-      await visitOnce(addr, index + seed)
-      served++
+      const turn = delay((atOnce / perS) * 1000)
+      if (isBad.has(index)) await behave(addr, index + seed, () => newPeer())
+      else {
+        await visitOnce(addr, index + seed)
+        served++
+      }
+      await turn
     })
     return { honest: count - bad.length, served, hostile: bad.length, errors }
   },

@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { text } from 'node:stream/consumers'
 import type { Event, EventType, Said } from '../../src/events.ts'
 import { bin, cleanEnv } from '../../test/helpers/cli.ts'
 
@@ -14,12 +13,15 @@ export interface Served extends AsyncDisposable {
   hear(listener: (event: Said) => void): void
   /** The next event of a type that fits. */
   next<T extends EventType>(type: T, fits?: (event: Event<T>) => boolean): Promise<Event<T>>
+  /** Where to dial a listener without --json, which says it on stderr. */
+  addr(): Promise<string>
   /** Memory that is in use after a collection. Needs `probed`. */
   heldBytes(snapshot?: string): Promise<number>
   /** Ends it in order; its exit code, and what it said on stderr. */
   stop(): Promise<{ code: number | null; stderr: string }>
 }
 
+const ADDR = /\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/\w+(?=\s)/
 const probe = join(import.meta.dirname, 'probe.ts')
 
 /** Starts p2pctl; `probed` lets its memory be asked for, `raw` leaves stdin and stdout to the caller. */
@@ -27,8 +29,11 @@ export function startServed(args: string[], { probed = false, raw = false } = {}
   const preload = probed ? ['--expose-gc', '--import', probe] : []
   const stdio: StdioOptions = [raw ? 'pipe' : 'ignore', 'pipe', 'pipe', ...(probed ? (['ipc'] as const) : [])]
   const child = spawn(process.execPath, [...preload, bin, ...args], { env: cleanEnv(), stdio })
-  const stderr = text(child.stderr!)
+  let stderr = ''
   const ended = once(child, 'close')
+  child.stderr!.setEncoding('utf8').on('data', chunk => {
+    stderr += chunk
+  })
   const listeners = new Set<(event: Said) => void>()
   if (!raw) {
     createInterface({ input: child.stdout! }).on('line', line => {
@@ -39,7 +44,7 @@ export function startServed(args: string[], { probed = false, raw = false } = {}
   const stop = async (signal: NodeJS.Signals): Promise<{ code: number | null; stderr: string }> => {
     if (child.exitCode == null && child.signalCode == null) child.kill(signal)
     await ended
-    return { code: child.exitCode, stderr: await stderr }
+    return { code: child.exitCode, stderr }
   }
   return {
     child,
@@ -50,8 +55,16 @@ export function startServed(args: string[], { probed = false, raw = false } = {}
         if (event.type === type && fits(event as unknown as Event<T>)) resolve(event as unknown as Event<T>)
       }
       listeners.add(listener)
-      void ended.then(async () => reject(new Error(`p2pctl ${args[0]} ended before ${type}: ${await stderr}`)))
+      void ended.then(() => reject(new Error(`p2pctl ${args[0]} ended before ${type}: ${stderr}`)))
       return promise.finally(() => listeners.delete(listener))
+    },
+    async addr() {
+      for (;;) {
+        const found = ADDR.exec(stderr)
+        if (found != null) return found[0]
+        if (child.exitCode != null) throw new Error(`p2pctl ${args[0]} ended: ${stderr}`)
+        await Promise.race([once(child.stderr!, 'data'), ended])
+      }
     },
     async heldBytes(snapshot) {
       child.send({ snapshot })

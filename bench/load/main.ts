@@ -1,14 +1,14 @@
 // The load that p2pctl holds on this machine, in its long form: `npm run load`, some of it with `-- --only churn,relay`.
 // Writes docs/load.json, and the table of docs/load.md from it. The short forms are test/load-*.test.ts.
 import { readFileSync, writeFileSync } from 'node:fs'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from '../../test/helpers/cli.ts'
 import { churn } from './churn.ts'
 import { holdConnections } from './connections.ts'
 import { fileToSlowReceiver, streamToSlowReader } from './file.ts'
-import { MIB } from './figures.ts'
+import { MIB, round } from './figures.ts'
 import { linesOfOneStream, streamsOfMessages } from './messages.ts'
 import { relayMany } from './relay.ts'
 import { type Row, type Rows, tableOf } from './table.ts'
@@ -17,6 +17,7 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     minutes: { type: 'string', default: '60' },
+    gib: { type: 'string', default: '10' },
     snapshots: { type: 'string' },
     // the table anew, from what is in docs/load.json
     table: { type: 'boolean', default: false }
@@ -32,8 +33,8 @@ const forms: Record<string, () => Promise<object>> = {
   relay: () => relayMany({ reservations: 1000, circuits: 500, bytes: 65_536 }),
   'messages-one-stream': () => linesOfOneStream(1_000_000),
   'messages-a-stream-each': () => streamsOfMessages(100_000),
-  'file-slow-reader': () => streamToSlowReader(10 * GIB, 64),
-  'file-slow-receiver': () => fileToSlowReceiver(10 * GIB),
+  'file-slow-reader': () => streamToSlowReader(Number(values.gib) * GIB, 64),
+  'file-slow-receiver': () => fileToSlowReceiver(Number(values.gib) * GIB),
   churn: () =>
     churn({
       connections: Number.POSITIVE_INFINITY,
@@ -53,13 +54,18 @@ if (unknown.length > 0) throw new Error(`--only takes ${Object.keys(forms).join(
 for (const name of wanted) {
   say(`${name} ...`)
   const result = await forms[name]!()
-  const rows: Rows = { ...JSON.parse(readFileSync(results, 'utf8')), [name]: { ...about(), ...result } as Row }
-  const sorted = Object.fromEntries(Object.keys(forms).flatMap(form => (rows[form] == null ? [] : [[form, rows[form]]])))
+  const row = { ...about(), ...result } as Row
+  const rows: Rows = { ...JSON.parse(readFileSync(results, 'utf8')), [name]: row }
+  const sorted = Object.fromEntries(
+    Object.keys(forms).flatMap(form => (rows[form] == null ? [] : [[form, rows[form]]]))
+  )
   writeFileSync(results, `${JSON.stringify(sorted, null, 2)}\n`)
-  say(JSON.stringify(rows[name]))
+  say(JSON.stringify(row))
 }
 const rows: Rows = JSON.parse(readFileSync(results, 'utf8'))
-writeFileSync(page, readFileSync(page, 'utf8').replace(/(?<=<!-- figures -->\n)[^]*(?=<!-- end -->)/, tableOf(rows)))
+const [START, END] = ['<!-- figures -->\n', '<!-- end -->']
+const [before, rest] = readFileSync(page, 'utf8').split(START) as [string, string]
+writeFileSync(page, `${before}${START}${tableOf(rows)}${rest.slice(rest.indexOf(END))}`)
 process.exit()
 
 function about(): object {
@@ -70,6 +76,8 @@ function about(): object {
     libp2p: versionOf('node_modules/libp2p'),
     node: process.versions.node,
     cores: cpus().length,
-    memory_gib: Math.round(totalmem() / GIB)
+    memory_gib: Math.round(totalmem() / GIB),
+    // of all that ran on the machine: with more than there are cores, times are longer than they need be
+    load_average: round(loadavg()[1]!)
   }
 }

@@ -2,7 +2,7 @@
 import type { Libp2p, PeerId } from '@libp2p/interface'
 
 /**
- * So many that are not connected are remembered. One costs up to 4 KiB: what is stored of it is a slice of a buffer that
+ * So many that are not connected are remembered. One costs some KiB: what is stored of it is a slice of a buffer that
  * others were cut from (libp2p 3.3, Node 24).
  */
 const MOST_GONE = 256

@@ -19,6 +19,8 @@ export interface ChurnResult {
   minutes: number
   /** Peers that came in order and were not served. */
   refused: number
+  /** Sockets, promises, signals and byte arrays that stay of each. */
+  objects_a_connection: number
   held_mib_for_10000: number
   rss_mib_for_10000: number
   held_mib: number
@@ -88,6 +90,7 @@ async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
   await using visitors = startFleet()
   const held: Point[] = []
   const rss: Point[] = []
+  const kept: Point[] = []
   const dialMs: number[] = []
   const rttMs: number[] = []
   let [done, hostile, refused, visited] = [0, 0, 0, 0]
@@ -120,15 +123,16 @@ async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
   while (done < connections && minutes() < size.minutes) {
     await comeAndGo()
     await delay(REST_MS)
-    const bytes = await listener.heldBytes(snapshotOf(size, held))
+    const { bytes, objects } = await listener.held(snapshotOf(size, held))
     const now = { rss: rssBytes(pid), descriptors: openDescriptors(pid) }
     progress(
-      `${done} connections, ${round(minutes())} min: held ${mib(bytes)} MiB, rss ${mib(now.rss)} MiB, ` +
+      `${done} connections, ${round(minutes())} min: held ${mib(bytes)} MiB, ${objects} objects, rss ${mib(now.rss)} MiB, ` +
         `${now.descriptors} descriptors, ${refused} refused, ${wrong} wrong`
     )
     if (done < warmUp) continue
     held.push({ x: done + visited, y: bytes })
     rss.push({ x: done + visited, y: now.rss })
+    kept.push({ x: done + visited, y: objects })
   }
   await left(() => openDescriptors(pid) <= descriptorsBefore)
   const result = {
@@ -136,6 +140,7 @@ async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
     hostile,
     minutes: round(minutes(), 2),
     refused,
+    objects_a_connection: round(slope(kept), 3),
     held_mib_for_10000: round((slope(held) * 10_000) / MIB, 2),
     rss_mib_for_10000: round((slope(rss) * 10_000) / MIB, 2),
     held_mib: mib(held.at(-1)!.y),

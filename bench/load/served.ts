@@ -7,6 +7,12 @@ import { createInterface } from 'node:readline'
 import type { Event, EventType, Said } from '../../src/events.ts'
 import { bin, cleanEnv } from '../../test/helpers/cli.ts'
 
+/** Of the heap and beside it; and the number of those objects that each connection and event has some of. */
+export interface Held {
+  bytes: number
+  objects: number
+}
+
 export interface Served extends AsyncDisposable {
   child: ChildProcess
   /** Hears every event from now on. Needs --json. */
@@ -15,8 +21,8 @@ export interface Served extends AsyncDisposable {
   next<T extends EventType>(type: T, fits?: (event: Event<T>) => boolean): Promise<Event<T>>
   /** Where to dial a listener without --json, which says it on stderr. */
   addr(): Promise<string>
-  /** Memory that is in use after a collection. Needs `probed`. */
-  heldBytes(snapshot?: string): Promise<number>
+  /** What is in use after a collection. Needs `probed`. */
+  held(snapshot?: string): Promise<Held>
   /** Ends it in order; its exit code, and what it said on stderr. */
   stop(): Promise<{ code: number | null; stderr: string }>
 }
@@ -66,10 +72,10 @@ export function startServed(args: string[], { probed = false, raw = false } = {}
         await Promise.race([once(child.stderr!, 'data'), ended])
       }
     },
-    async heldBytes(snapshot) {
+    async held(snapshot) {
       child.send({ snapshot })
-      const [{ bytes }] = await once(child, 'message')
-      return bytes
+      const [held] = await once(child, 'message')
+      return held
     },
     stop: () => stop('SIGTERM'),
     [Symbol.asyncDispose]: async () => {

@@ -32,7 +32,7 @@ const probe = join(import.meta.dirname, 'probe.ts')
 
 /** Starts p2pctl; `probed` lets its memory be asked for, `raw` leaves stdin and stdout to the caller. */
 export function startServed(args: string[], { probed = false, raw = false } = {}): Served {
-  const preload = probed ? ['--expose-gc', '--import', probe] : []
+  const preload = probed ? ['--expose-gc', '--disable-warning=ExperimentalWarning', '--import', probe] : []
   const stdio: StdioOptions = [raw ? 'pipe' : 'ignore', 'pipe', 'pipe', ...(probed ? (['ipc'] as const) : [])]
   const child = spawn(process.execPath, [...preload, bin, ...args], { env: cleanEnv(), stdio })
   let stderr = ''

@@ -31,7 +31,9 @@ const goals: Record<string, [what: string, figures: (row: Row) => string]> = {
 export function tableOf(rows: Rows): string {
   const lines = Object.entries(goals).flatMap(([name, [what, figures]]) => {
     const row = rows[name]
-    return row == null ? [] : [`| ${what} | ${figures(row)} | ${row.date}${row.load_average == null ? '' : `, ${row.load_average}`} |`]
+    return row == null
+      ? []
+      : [`| ${what} | ${figures(row)} | ${row.date}${row.load_average == null ? '' : `, ${row.load_average}`} |`]
   })
   const versions = Object.values(rows).map(
     ({ p2pctl, libp2p, node, cores, memory_gib }) =>

@@ -6,6 +6,8 @@ import { queryObjects, writeHeapSnapshot } from 'node:v8'
 process.on('message', (question: { snapshot?: string }) => {
   void tell(question).then(held => process.send!(held))
 })
+// whoever asks is gone
+process.on('disconnect', () => process.exit())
 // listening for questions is no reason to stay
 process.channel?.unref()
 

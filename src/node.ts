@@ -6,6 +6,7 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { parseAddr, relayPart, transportOf } from './addr.ts'
 import { Failure } from './errors.ts'
 import { within } from './flow.ts'
+import { forgetPeers } from './forget.ts'
 import type { GateOptions } from './gate.ts'
 import { openGuard } from './guarded.ts'
 import { type Limits, limitsOf } from './limits.ts'
@@ -110,6 +111,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
       }
     }
   })
+  forgetPeers(libp2p)
   const parts = components!
   guard.upgrader(parts.upgrader)
   guard.watch(libp2p)

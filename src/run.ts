@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import { errorEvent, Failure } from './errors.ts'
 import type { Command, Event, Verdict } from './events.ts'
 import { systemFailure } from './files.ts'
+import { orAbort } from './flow.ts'
 import { leave } from './leave.ts'
 import { type Limits, limitsOf } from './limits.ts'
 import { createOutput, type Output } from './output.ts'
@@ -118,12 +119,12 @@ async function follow<O>(
 ): Promise<Verdict | undefined> {
   const { default: command } = await load()
   const events = command(options, signal)[Symbol.asyncIterator]()
-  const overdue = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => setTimeout(reject, graceMs, signal.reason))
-  })
+  const overdue = new AbortController()
+  signal.addEventListener('abort', () => setTimeout(() => overdue.abort(signal.reason), graceMs))
   let verdict: Verdict | undefined
   for (;;) {
-    const next = await Promise.race([events.next(), overdue])
+    // not Promise.race with one promise for all of them, which would hold on to every event that there ever was
+    const next = await orAbort(events.next(), overdue.signal)
     if (next.done === true) return verdict
     if (next.value.type === 'run.summary') verdict = next.value
     else await output.event(next.value)

@@ -6,6 +6,7 @@ import { closeEvent, openEvent } from './connect.ts'
 import type { Said } from './events.ts'
 import type { Queue } from './flow.ts'
 import { tellIdentity } from './identified.ts'
+import { startLimit } from './limit.ts'
 import type { LimitName } from './limits.ts'
 import type { Node } from './node.ts'
 import { type Identity, identify, identityEvent } from './protocols/identify.ts'
@@ -85,9 +86,8 @@ async function ask(
 ): Promise<void> {
   const peerId = connection.remotePeer.toString()
   const nothing = { agent_version: null, protocol_version: null, observed_addr: null, listen_addrs: [], protocols: [] }
-  const identity = await identify(connection, AbortSignal.any([signal, AbortSignal.timeout(IDENTIFY_MS)])).catch(
-    () => null
-  )
+  using limit = startLimit(IDENTIFY_MS, signal)
+  const identity = await identify(connection, limit.signal).catch(() => null)
   if (identity != null) {
     onIdentify(connection, identity)
     await tellIdentity(node, connection, identity)

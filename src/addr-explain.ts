@@ -47,7 +47,8 @@ export function explain(text: string): Wrong | undefined {
 
 /** Everything that is wrong with the text of a multiaddr: after each fault, what it was most likely meant to be goes on. */
 export function* wrongsIn(text: string): Generator<Wrong, void> {
-  const odd = text.match(/[\p{C}\p{Z}]/u)
+  // what a terminal draws as nothing is among it
+  const odd = text.match(/[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}]/u)
   if (text === '') yield { reason: 'it is empty' }
   // a TXT record may be 64 KiB, and the parser's time grows with the square of a row of slashes
   else if (text.length > maxLength) yield { reason: `it is longer than ${maxLength} characters` }

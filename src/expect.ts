@@ -156,8 +156,17 @@ export function addressTest(text: string): (addr: string) => boolean {
     })
   }
   return found => {
-    const ip = ipOf(multiaddr(found))
+    const ip = ipIn(found)
     return ip != null && inRange(ip, whole)
+  }
+}
+
+/** Null also for what is no address. */
+function ipIn(text: string): string | null {
+  try {
+    return ipOf(multiaddr(text))
+  } catch {
+    return null
   }
 }
 

@@ -48,12 +48,9 @@ before(async () => {
   packed = JSON.parse(stdout)[0]
   mkdirSync(home)
   const tarball = join(folder, packed.filename)
-  // offline: it needs nothing but itself
-  const install = await exec(
-    'npm',
-    ['install', '--offline', '--no-audit', '--no-fund', '--prefix', home, tarball],
-    home
-  )
+  // offline: it needs nothing but itself; without scripts: nothing has to run before it does
+  const flags = ['--offline', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', home]
+  const install = await exec('npm', ['install', ...flags, tarball], home)
   assert.equal(install.code, 0, install.stderr)
 })
 
@@ -103,6 +100,55 @@ test('it is one package, and a small one, beside the optional ones', () => {
   )
   assert.ok(packages.length <= 6, packages.join('\n'))
   assert.ok(packed.unpackedSize < 6 * 2 ** 20, `${packed.unpackedSize} bytes`)
+})
+
+test('installing it runs nothing, not of ours and not of what is optional', () => {
+  const own = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
+  const run = Object.keys(own.scripts ?? {}).filter(name => /^(pre|post)?install$|^preprepare$/.test(name))
+  assert.deepEqual([run, own.dependencies], [[], undefined])
+  const lock = JSON.parse(readFileSync(join(home, 'node_modules/.package-lock.json'), 'utf8'))
+  const packages = Object.entries<{ hasInstallScript?: boolean }>(lock.packages)
+  assert.deepEqual(
+    packages.filter(([, { hasInstallScript }]) => hasInstallScript === true).map(([name]) => name),
+    []
+  )
+})
+
+/** The first version that has an advisory mended, of what is in the bundle. */
+const floors: [name: string, version: string, advisory: string][] = [
+  ['libp2p', '0.38.0', 'CVE-2022-23487: memory without end'],
+  ['@libp2p/crypto', '5.1.22', 'CVE-2026-110789: an RSA key in identify that takes forever'],
+  ['@libp2p/webrtc', '6.0.28', 'CVE-2026-103936: one STUN packet ends a listener'],
+  ['@libp2p/gossipsub', '15.0.23', 'CVE-2026-46679: memory without end'],
+  ['@libp2p/floodsub', '11.0.26', 'CVE-2026-86040'],
+  ['@chainsafe/libp2p-noise', '5.0.3', 'CVE-2022-24759: a signature that was not checked'],
+  ['@libp2p/noise', '5.0.3', 'CVE-2022-24759: a signature that was not checked']
+]
+
+test('no package is older than what mends its advisories, in whichever place it is installed', () => {
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  const found = floors.flatMap(([name, floor, advisory]) =>
+    Object.entries<{ version: string }>(packages)
+      .filter(([path]) => path.endsWith(`node_modules/${name}`))
+      .map(([path, { version }]) => ({ path, version, floor, advisory }))
+  )
+  assert.ok(found.length >= 5)
+  for (const { path, version, floor, advisory } of found) {
+    assert.ok(
+      version.localeCompare(floor, 'en', { numeric: true }) >= 0,
+      `${path} is ${version}: ${advisory} needs ${floor}`
+    )
+  }
+})
+
+test('the lock file names no registry, and holds what package.json asks for', () => {
+  const text = readFileSync(join(root, 'package-lock.json'), 'utf8')
+  assert.doesNotMatch(text, /"resolved"/)
+  const own = JSON.parse(text).packages['']
+  assert.deepEqual(
+    [own.devDependencies, own.optionalDependencies],
+    [manifest.devDependencies, manifest.optionalDependencies]
+  )
 })
 
 test('every package in the bundle is named with its licence', () => {

@@ -76,7 +76,7 @@ export async function refuse(args: string[], program: Command, error: unknown): 
   const usage = error instanceof CommanderError
   const [message = '', suggestion] = usage ? sentenceOf(error).split('\n') : []
   const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? `p2pctl help${named == null ? '' : ` ${nameOf(named)}`}`
-  const failure = usage ? new Failure('invalid_option', safe(message), { hint: safe(hint), cause: error }) : error
+  const failure = usage ? new Failure('invalid_option', safe(message, 1024), { hint: safe(hint), cause: error }) : error
   await run({
     cmd: named == null ? 'p2pctl' : nameOf(named),
     command: async () => {

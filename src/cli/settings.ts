@@ -120,21 +120,29 @@ function read(option: Option, value: unknown, where: string): unknown {
   // --no-limits sets `limits` to false
   if (option.negate) return !readBoolean(value, where)
   if (option.isBoolean() || (option.optional && (value === true || value === 'true'))) return readBoolean(value, where)
-  if (option.variadic) return (Array.isArray(value) ? value : String(value).split(/[\s,]+/)).map(String)
-  if (typeof value !== 'string' && typeof value !== 'number') throw wrong(`${where}: give a text or a number`)
+  if (option.variadic) {
+    const list = Array.isArray(value) ? value : readText(value, where).split(/[\s,]+/)
+    return list.map(one => readText(one, where))
+  }
+  const text = readText(value, where)
   try {
-    if (option.argChoices != null && !option.argChoices.includes(String(value))) {
+    if (option.argChoices != null && !option.argChoices.includes(text)) {
       throw new InvalidArgumentError(`choose from ${option.argChoices.join(', ')}.`)
     }
-    return option.parseArg == null ? String(value) : option.parseArg(String(value), undefined)
+    return option.parseArg == null ? text : option.parseArg(text, undefined)
   } catch (error) {
     if (!(error instanceof InvalidArgumentError)) throw error
-    throw wrong(`${where}: ${error.message.replace(/\.$/, '')}`)
+    throw wrong(`${where}: ${safe(error.message.replace(/\.$/, ''), 1024)}`)
   }
 }
 
+function readText(value: unknown, where: string): string {
+  if (typeof value === 'string' || typeof value === 'number') return String(value)
+  throw wrong(`${where}: give a text or a number`)
+}
+
 function readBoolean(value: unknown, where: string): boolean {
-  const word = String(value).toLowerCase()
+  const word = typeof value === 'boolean' ? String(value) : readText(value, where).toLowerCase()
   if (['true', '1', 'yes', 'on'].includes(word)) return true
   if (['false', '0', 'no', 'off', ''].includes(word)) return false
   throw wrong(`${where}: say true or false`)

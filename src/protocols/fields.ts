@@ -44,13 +44,18 @@ export function peerIdOf(bytes: Uint8Array): PeerId {
   // every kind of peer ID has a hash code and a length below 128, so one byte each
   const known = code === IDENTITY || (code === SHA2_256 && size === 32)
   if (!known || size !== digest.byteLength) throw new Error('not a peer ID')
-  const peer = peerIdFromMultihash({
-    code,
-    size,
-    digest: digest as Uint8Array<ArrayBuffer>,
-    bytes: bytes as Uint8Array<ArrayBuffer>
-  })
+  const parts = { digest: digest as Uint8Array<ArrayBuffer>, bytes: bytes as Uint8Array<ArrayBuffer> }
+  const peer = libp2pIdOf({ code, size, ...parts })
   // libp2p takes an identity hash that is no key for a URL, which here would be any text that a stranger likes
-  if (peer.type === 'url') throw new Error('not a peer ID')
+  if (peer == null || peer.type === 'url') throw new Error('not a peer ID')
   return peer
+}
+
+/** Null where what is no key is no URL either (a TypeError of @libp2p/peer-id 6.0). */
+function libp2pIdOf(hash: Parameters<typeof peerIdFromMultihash>[0]): PeerId | null {
+  try {
+    return peerIdFromMultihash(hash)
+  } catch {
+    return null
+  }
 }

@@ -126,8 +126,11 @@ export function sameHost(one: Multiaddr, other: Multiaddr): boolean {
 export function ipOf(addr: Multiaddr): string | undefined {
   const first = addr.getComponents()[0]
   const ip = first?.name === 'ip4' || first?.name === 'ip6' ? first.value : undefined
-  // an IPv4 peer of a socket that listens on both families
-  return ip?.replace(/^::ffff:(?=\d+\.)/, '')
+  // an IPv4 peer of a socket that listens on both families, whose address multiaddr 13 writes as ::ffff:cb00:7107
+  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(ip ?? '') ?? []
+  if (high == null) return ip?.replace(/^::ffff:(?=\d+\.)/, '')
+  const words = [high, low!].map(word => Number.parseInt(word, 16))
+  return words.flatMap(word => [word >> 8, word & 255]).join('.')
 }
 
 function family(ip: string): 'ipv4' | 'ipv6' {

@@ -68,7 +68,7 @@ export default viewOf(({ out, quiet, verbose, status }) => {
 
 /** The times of one transport below those of the other. */
 function inColumns(message: string): string {
-  return message.replace(/[\d.]+ ms/g, time => time.padStart(7))
+  return message.replace(/(?<![\d.])[\d.]+ ms/g, time => time.padStart(7))
 }
 
 /** Lines of whole words; a word that is longer stays whole. */

@@ -48,7 +48,8 @@ function property(text: string): string {
 
 /** Text in a table of Markdown, and nothing else: no link, no image, no mark-up, no mention of anybody. */
 function cell(text: string): string {
-  return plain(text)
+  return [...plain(text)]
     .slice(0, 300)
+    .join('')
     .replace(/[&<>"|\\`*_{}[\]()#+!~@:/.-]/g, char => `&#${char.charCodeAt(0)};`)
 }

@@ -60,7 +60,7 @@ function pairOf(part: string): [name: string, value: string | null] {
 
 /** Addresses as they are pasted: separated by whitespace or commas, perhaps in quotes; each once. */
 export function addrsIn(text: string): string[] {
-  const words = text.split(/[\s,]+/).map(word => word.replace(/^["'`]+|["'`;]+$/g, ''))
+  const words = text.split(/[\s,]+/).map(word => word.replace(/^["'`]+|(?<!["'`;])["'`;]+$/g, ''))
   return [...new Set(words.filter(word => word !== ''))]
 }
 

@@ -1,0 +1,173 @@
+/**
+ * Faults that somebody might make, each with the tests that have to notice. `from` stands once in its file. What is not
+ * noticed is a hole in the tests: `npm run mutations` makes them one after the other, in a copy.
+ */
+export interface Mutation {
+  says: string
+  file: string
+  from: string
+  to: string
+  /** Where the tests stand, and what is in the names of those that notice. */
+  tests: string[]
+  named: string
+  /** Its tests go through dist/. */
+  built?: true
+}
+
+export const mutations: Mutation[] = [
+  {
+    says: 'ping: the comparison of bytes is inverted',
+    file: 'src/protocols/ping.ts',
+    from: 'equals(payload, answer)',
+    to: '!equals(payload, answer)',
+    tests: ['test/properties/models.test.ts'],
+    named: 'pings: whatever the peer does'
+  },
+  {
+    says: 'send: a receipt is believed without its size and hash',
+    file: 'src/protocols/send-failures.ts',
+    from: 'if (receipt.size === sent && actual === expected) return',
+    to: 'return',
+    tests: ['test/send-protocol.test.ts'],
+    named: 'a receiver that confirms another hash'
+  },
+  {
+    says: 'send: the end of the stream is taken for the acknowledgement',
+    file: 'src/protocols/send.ts',
+    from: "throw failure(connection, 'stream_reset', `${peer} ended the stream before it had confirmed`)",
+    to: "yield { type: 'send.done', ...told(flow.sent), total_bytes: flow.sent, sha256: peer, confirmed: true }; return",
+    tests: ['test/send-protocol.test.ts'],
+    named: 'a receiver that vanishes, resets or ends'
+  },
+  {
+    says: 'receiving: the hash is not compared',
+    file: 'src/protocols/receive.ts',
+    from: 'if (!right) throw',
+    to: 'if (false) throw',
+    tests: ['test/inbox.test.ts'],
+    named: 'a sender that lies about size or hash'
+  },
+  {
+    says: 'receiving: a name is given by replacing what has it',
+    file: 'src/folder.ts',
+    from: 'await link(folder.at(part), folder.at(name))',
+    to: 'await rename(folder.at(part), folder.at(name)); return true',
+    tests: ['test/inbox.test.ts'],
+    named: 'a file that is there stays as it is'
+  },
+  {
+    says: 'receiving: what was kept to go on with may have another name elsewhere',
+    file: 'src/folder.ts',
+    from: 'isFile && nlink === 1 && (',
+    to: 'isFile && nlink >= 1 && (',
+    tests: ['test/received-files.test.ts'],
+    named: 'what was kept and has another name elsewhere'
+  },
+  {
+    says: 'receiving: the limit of the length of a name is doubled',
+    file: 'src/protocols/send-frames.ts',
+    from: 'name: [2, text(1024)]',
+    to: 'name: [2, text(2048)]',
+    tests: ['test/inbox.test.ts'],
+    named: 'a name with bytes that are not Unicode'
+  },
+  {
+    says: 'keys: it does not matter who can read them',
+    file: 'src/keys.ts',
+    from: '(stat.mode & 0o077) !== 0',
+    to: '(stat.mode & 0o077) > 0o077',
+    tests: ['test/keys.test.ts'],
+    named: 'a key that others can read is refused'
+  },
+  {
+    says: 'keys: O_EXCL is left out',
+    file: 'src/keys.ts',
+    from: "open(path, 'wx', 0o600)",
+    to: "open(path, 'w', 0o600)",
+    tests: ['test/keys.test.ts'],
+    named: 'what exists is never overwritten'
+  },
+  {
+    says: 'dial: whoever answers is right',
+    file: 'src/dial-addr.ts',
+    from: 'transportManager.dial(addr, { ...how, onProgress })',
+    to: 'transportManager.dial(addr.decapsulateCode(421), { ...how, onProgress })',
+    tests: ['test/dial-failures.test.ts'],
+    named: 'another peer answers, and both are named'
+  },
+  {
+    says: 'the sanitiser lets what turns the direction of writing through',
+    file: 'src/safe.ts',
+    from: String.raw`\p{Cc}\p{Cf}\p{Zl}`,
+    to: String.raw`\p{Cc}\p{Zl}`,
+    tests: ['test/properties/safe.test.ts'],
+    named: 'any text: nothing forbidden'
+  },
+  {
+    says: 'JSON lines have C1 in them as it is',
+    file: 'src/safe.ts',
+    from: "unsafeInJson = lazy(() => new RegExp(`[${hidden}]`, 'gu'))",
+    to: "unsafeInJson = lazy(() => new RegExp(`(?![\\x80-\\x9f])[${hidden}]`, 'gu'))",
+    tests: ['test/properties/safe.test.ts'],
+    named: 'any value as a JSON line'
+  },
+  {
+    says: 'some of several targets failed, and the exit code is 0',
+    file: 'src/targets.ts',
+    from: '(only?.exitCode ?? 1)',
+    to: '(only?.exitCode ?? 0)',
+    tests: ['test/process.test.ts'],
+    named: 'one target ends with the code of its failure',
+    built: true
+  },
+  {
+    says: 'run.summary says ok where it is not',
+    file: 'src/run.ts',
+    from: 'ok: signal == null && code === 0',
+    to: 'ok: signal != null || code !== 0',
+    tests: ['test/process.test.ts'],
+    named: 'one target ends with the code of its failure',
+    built: true
+  },
+  {
+    says: 'DUMP_SESSION_KEYS is left as it is',
+    file: 'src/run.ts',
+    from: 'delete process.env.DUMP_SESSION_KEYS',
+    to: '',
+    tests: ['test/secrets.test.ts'],
+    named: 'a dial between two that have identities',
+    built: true
+  },
+  {
+    says: "relay: a circuit's limit of data is ignored",
+    file: 'src/protocols/splice.ts',
+    from: 'const over = data.byteLength > room',
+    to: 'const over = data.byteLength > room + 1e9',
+    tests: ['test/circuit.test.ts'],
+    named: 'one byte more than the data limit'
+  },
+  {
+    says: 'relay: one reservation more than is allowed of a host',
+    file: 'src/protocols/reservations.ts',
+    from: 'return others.length < rules.maxPerIp',
+    to: 'return others.length <= rules.maxPerIp',
+    tests: ['test/properties/models.test.ts'],
+    named: 'reservations: whoever asks'
+  },
+  {
+    says: 'YAML: a key may stand there twice',
+    file: 'src/check/yaml.ts',
+    from: 'if (before != null) {',
+    to: 'if (false) {',
+    tests: ['test/check-file.test.ts'],
+    named: 'a key twice'
+  },
+  {
+    says: 'a frame may be one byte longer than its limit',
+    file: 'src/protocols/stream.ts',
+    from: 'if (length > maxFrameBytes) throw',
+    to: 'if (length > maxFrameBytes + 1) throw',
+    tests: ['test/stream.test.ts'],
+    named: 'a length above the limit'
+  }
+]

@@ -15,7 +15,7 @@ export function limitTests(folder: string): Map<string, LimitTest[]> {
     .filter(name => name.endsWith('.test.ts'))
     .sort()) {
     const text = readFileSync(join(folder, file), 'utf8')
-    for (const [, , title = ''] of text.matchAll(/\btest\(\s*(['"`])(limit .*?)\1,/g)) {
+    for (const [, , title = ''] of text.matchAll(/(['"`])(limit [\w-]+: .*?)\1/g)) {
       for (const [, name = ''] of title.matchAll(/(?:^|; and )limit ([\w-]+):/g)) {
         found.set(name, [...(found.get(name) ?? []), { file, title }])
       }

@@ -39,12 +39,12 @@ function runOf(refuses: (origin: string) => unknown): number {
   for (let count = 0; ; count++) if (refuses('a') != null) return count
 }
 
-test('new-per-ip-burst: so many at once and not one more', () => {
+test('limit new-per-ip-burst: so many at once and not one more', () => {
   assert.equal(runOf(timed({}).refuses), limitTable['new-per-ip-burst'].default)
   assert.equal(runOf(timed({ 'new-per-ip-burst': 3 }).refuses), 3)
 })
 
-test('new-per-ip: so many a second on average', () => {
+test('limit new-per-ip: so many a second on average', () => {
   const { clock, refuses } = timed({})
   const perSecond = limitTable['new-per-ip'].default
   for (let count = 0; count < 20; count++) assert.equal(refuses('a'), null)
@@ -56,7 +56,7 @@ test('new-per-ip: so many a second on average', () => {
   assert.equal(refuses('a'), 'new-per-ip')
 })
 
-test('penalty: an address gets none for so long, twice as long each time, up to penalty-most; others are served', () => {
+test('limit penalty: an address gets none for so long, others are served; and limit penalty-most: twice as long each time up to it', () => {
   const { clock, refuses } = timed({ penalty: 10_000, 'penalty-most': 30_000 })
   for (const ms of [10_000, 20_000, 30_000, 30_000]) {
     const from = clock.ms
@@ -110,7 +110,7 @@ test('a flood of refusals is a few events, and none of it is lost', t => {
   assert.equal(counted, 1001)
 })
 
-test('memory-refuse: at so many bytes somebody is let in, and with one more nobody', () => {
+test('limit memory-refuse: at so many bytes somebody is let in, and with one more nobody', () => {
   const limits = limitsOf()
   const reasons: string[] = []
   let bytes = limits['memory-refuse']
@@ -131,7 +131,7 @@ test('who has left while it was upgraded holds no place', () => {
   assert.equal(gate.arrive('/ip4/203.0.113.7/tcp/3', '203.0.113.7'), null)
 })
 
-test('memory-close: with one byte more than that a connection is closed', async () => {
+test('limit memory-close: with one byte more than that a connection is closed', async () => {
   await using server = await plainNode()
   await using client = await plainNode()
   await client.dial(multiaddr(addrOf(server)))
@@ -147,7 +147,7 @@ test('memory-close: with one byte more than that a connection is closed', async 
   assert.equal(looks, 2)
 })
 
-test('memory-close: who has a reservation or a stream goes last, and who has been idle for longest first', () => {
+test('limit memory-close: who has a reservation or a stream goes last, and who has been idle for longest first', () => {
   const idle = { name: 'idle', tagged: 0, streams: 0, busyAt: 0, openedAt: 2 }
   const all = [
     { ...idle, name: 'reserved', tagged: 1, openedAt: 1 },
@@ -162,7 +162,7 @@ test('memory-close: who has a reservation or a stream goes last, and who has bee
   )
 })
 
-test('stop-in-order: what hangs is waited for so long, and no longer', async () => {
+test('limit stop-in-order: what hangs is waited for so long, and no longer', async () => {
   const ms = 1500
   const stuck = () => ({ start() {}, stop: () => new Promise(() => {}) })
   const node = await openNode({ services: { stuck }, limit: { 'stop-in-order': ms } })

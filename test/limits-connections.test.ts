@@ -50,13 +50,21 @@ after(() => tls[Symbol.dispose]())
 const pair = await tls.sign('server')
 
 suite('limits on who comes', { concurrency: 3 }, () => {
-  for (const [limit, more] of [
-    ['pending', 'pending=2'],
-    ['pending-per-ip', `${STRICT},pending-per-ip=2`],
-    ['new-per-ip', 'exempt-loopback=0,pending-per-ip=9,new-per-ip=1,new-per-ip-burst=2']
+  for (const [limit, title, more] of [
+    ['pending', 'limit pending: two silent sockets are held, the third is reset', 'pending=2'],
+    [
+      'pending-per-ip',
+      'limit pending-per-ip: two silent sockets of one host are held, the third is reset',
+      `${STRICT},pending-per-ip=2`
+    ],
+    [
+      'new-per-ip',
+      'limit new-per-ip: two silent sockets are held, the third is reset',
+      'exempt-loopback=0,pending-per-ip=9,new-per-ip=1,new-per-ip-burst=2'
+    ]
   ] as const) {
     for (const [kind, tail] of Object.entries({ tcp: '', ws: '/ws' })) {
-      test(`${limit}: two silent sockets of ${kind} are held, the third is reset`, async () => {
+      test(`${title} (${kind})`, async () => {
         await using node = await listening(more, ['-l', `${TCP}${tail}`])
         using first = await call(node.ports[0]!)
         using second = await call(node.ports[0]!)
@@ -72,7 +80,7 @@ suite('limits on who comes', { concurrency: 3 }, () => {
     }
   }
 
-  test('exempt-loopback: this machine is spared what counts for a host, unless it is 0', async () => {
+  test('limit exempt-loopback: this machine is spared what counts for a host, unless it is 0', async () => {
     await using spared = await listening('pending-per-ip=1,pending=3')
     const callers = []
     for (let count = 0; count < 4; count++) callers.push(await call(spared.ports[0]!))
@@ -84,7 +92,7 @@ suite('limits on who comes', { concurrency: 3 }, () => {
     await counted.refuses('pending-per-ip')
   })
 
-  test('upgrade-timeout: whoever says nothing is gone after so long, however far it had come', async () => {
+  test('limit upgrade-timeout: whoever says nothing is gone after so long, however far it had come', async () => {
     const ms = 1500
     const args = ['-l', TCP, '-l', `${TCP}/ws`, '-l', `${TCP}/tls/ws`, '--cert', pair.cert, '--key', pair.key]
     await using node = await listening(`upgrade-timeout=${ms}ms`, args)
@@ -117,7 +125,7 @@ suite('limits on who comes', { concurrency: 3 }, () => {
   })
 
   for (const kind of ['tcp', 'ws']) {
-    test(`bytes-before-auth: 1024 bytes are answered over ${kind}, one more is a reset`, async () => {
+    test(`limit bytes-before-auth: 1024 bytes are answered over ${kind}, one more is a reset`, async () => {
       await using node = await listening('bytes-before-auth=1KiB', ['-l', kind === 'tcp' ? TCP : `${TCP}/ws`])
       using caller = await call(node.ports[0]!)
       if (kind === 'ws') await upgrade(caller)
@@ -133,7 +141,7 @@ suite('limits on who comes', { concurrency: 3 }, () => {
     })
   }
 
-  test('bytes-before-auth: a server that never ends a number is left at 1025 bytes, and waited for at 1024', async () => {
+  test('limit bytes-before-auth: a server that never ends a number is left at 1025 bytes, and waited for at 1024', async () => {
     for (const [bytes, code] of [
       [1024, 'io_timeout'],
       [1025, 'security_failed']
@@ -160,7 +168,7 @@ suite('limits on who comes', { concurrency: 3 }, () => {
   })
 })
 
-test('bytes-before-auth: it counts for who comes through a relay too', async () => {
+test('limit bytes-before-auth: it counts for who comes through a relay too', async () => {
   await using relay = await listening('streams=64', ['-l', TCP], 'relay')
   const limit = 'bytes-before-auth=1KiB'
   await using target = start(['listen', '--circuit', relay.addr, '--limit', limit, '--json'])
@@ -186,12 +194,16 @@ test('bytes-before-auth: it counts for who comes through a relay too', async () 
 })
 
 suite('limits on who is there', { concurrency: 2 }, () => {
-  for (const [limit, more] of [
-    ['connections', 'connections=2'],
-    ['connections-per-ip', `${STRICT},connections-per-ip=2`]
+  for (const [limit, title, more] of [
+    ['connections', 'limit connections: two peers are served, the third is refused', 'connections=2'],
+    [
+      'connections-per-ip',
+      'limit connections-per-ip: two of a host are served, the third is refused',
+      `${STRICT},connections-per-ip=2`
+    ]
   ] as const) {
     for (const command of ['listen', 'relay']) {
-      test(`${limit}: two peers are served by ${command}, the third is refused`, async () => {
+      test(`${title} (${command})`, async () => {
         await using node = await listening(more, ['-l', TCP], command)
         await using nodes = new AsyncDisposableStack()
         for (let count = 0; count < 2; count++) {
@@ -206,7 +218,7 @@ suite('limits on who is there', { concurrency: 2 }, () => {
     }
   }
 
-  test('connections-per-peer: one peer has two, and the third is refused', async () => {
+  test('limit connections-per-peer: one peer has two, and the third is refused', async () => {
     await using node = await listening('connections-per-peer=2')
     await using peer = await plainNode({ listen: [] })
     for (let count = 0; count < 2; count++) {
@@ -220,14 +232,14 @@ suite('limits on who is there', { concurrency: 2 }, () => {
     assert.equal((await run(['ping', '-c', '1', node.addr])).code, 0)
   })
 
-  test('memory-refuse: with less than a Node takes, nobody is let in', async () => {
+  test('limit memory-refuse: with less than a Node takes, nobody is let in', async () => {
     await using node = await listening('memory-refuse=64MiB')
     using caller = await call(node.ports[0]!)
     await node.refuses('memory-refuse')
     assert.equal(await caller.ended, 'reset')
   })
 
-  test('memory-close: with less than a Node takes, whoever comes is closed again', async () => {
+  test('limit memory-close: with less than a Node takes, whoever comes is closed again', async () => {
     await using node = await listening('memory-close=64MiB')
     await using peer = await plainNode({ listen: [] })
     await peer.dial(multiaddr(node.addr))
@@ -297,7 +309,7 @@ test('silent sockets do not keep a listener from its end, over TCP and WebSocket
   assert.deepEqual(await Promise.all(callers.map(({ ended }) => ended)), ['reset', 'reset'])
 })
 
-test('stop-hard: where nobody reads stdout, a signal ends the process after so long', async () => {
+test('limit stop-hard: where nobody reads stdout, a signal ends the process after so long', async () => {
   const ms = 2000
   const args = ['listen', '-l', TCP, '--limit', `stop-hard=${ms}ms`, '--json']
   const child = spawn(process.execPath, [bin, ...args], { env: cleanEnv(), stdio: ['ignore', 'pipe', 'ignore'] })

@@ -84,7 +84,7 @@ function endOf(stream: Stream): Promise<Error | null> {
 describe('frames', patient, () => {
   const pings = (count: number): Buffer[] => Array.from({ length: count }, (_, i) => yamuxFrame(PING_FRAME, SYN, 0, i))
 
-  test('idle-frames: as many as are allowed are answered, and with one more the connection is cut', async () => {
+  test('limit idle-frames: as many as are allowed are answered, and with one more the connection is cut', async () => {
     await using at = await listening('idle-frames=20')
     await using fine = await framePeer(at.addr)
     fine.send(...pings(20))
@@ -99,7 +99,7 @@ describe('frames', patient, () => {
     assert.equal(fine.connection.status, 'open')
   })
 
-  test('idle-frames: so is a peer that we have dialed', async () => {
+  test('limit idle-frames: so is a peer that we have dialed', async () => {
     await using node = await openNode({ limit: { 'idle-frames': 20 } })
     await node.use('tcp')
     let dialed: Connection | undefined
@@ -141,7 +141,7 @@ describe('frames', patient, () => {
     assert.equal((await at.running.next('connection.close')).limit, 'idle-frames')
   })
 
-  test('read-buffer: a frame as long as the window is taken, one that claims to be longer is not waited for', async () => {
+  test('limit read-buffer: a frame as long as the window is taken, one that claims to be longer is not waited for', async () => {
     const most = 256 * KIB
     await using at = await listening(`read-buffer=${most}`)
     await using fine = await framePeer(at.addr)
@@ -185,11 +185,15 @@ describe('streams', patient, () => {
   const says = (count: number): Buffer[] =>
     Array.from({ length: count }, (_, i) => yamuxFrame(DATA, 0, 1 + 2 * i, hello))
 
-  for (const [limit, limits] of [
-    ['streams', ['streams=3', 'new-streams=100']],
-    ['new-streams', ['streams=100', 'new-streams=3']]
+  for (const [limit, title, limits] of [
+    ['streams', 'limit streams: one too many is reset, and said; the others stay', ['streams=3', 'new-streams=100']],
+    [
+      'new-streams',
+      'limit new-streams: one too many is reset, and said; the others stay',
+      ['streams=100', 'new-streams=3']
+    ]
   ] as const) {
-    test(`${limit}: one too many is reset, and said; the others stay`, async () => {
+    test(title, async () => {
       await using at = await listening(...limits)
       await using fine = await framePeer(at.addr)
       fine.send(...opens(3), ...says(3))
@@ -205,7 +209,7 @@ describe('streams', patient, () => {
     })
   }
 
-  test('streams: one that has ended makes room for another, over QUIC too', async () => {
+  test('limit streams: one that has ended makes room for another, over QUIC too', async () => {
     await using node = await openNode({ limit: { streams: 3 } })
     await listenOn(node, '/ip4/127.0.0.1/udp/0/quic-v1')
     await node.libp2p.handle(ECHO, stream => void stream.addEventListener('end', () => void stream.close()))
@@ -221,7 +225,7 @@ describe('streams', patient, () => {
     assert.equal((await connection.newStream(ECHO)).status, 'open')
   })
 
-  test('read-buffer: what nobody reads is kept up to the limit, in few pieces however it came', async () => {
+  test('limit read-buffer: what nobody reads is kept up to the limit, in few pieces however it came', async () => {
     const most = 256 * KIB
     await using it = await pair({ 'read-buffer': most })
     const come = nextStream(it.node, ECHO)
@@ -238,7 +242,7 @@ describe('streams', patient, () => {
     assert.deepEqual(it.refused, [['read-buffer', 1]])
   })
 
-  test('write-buffer: what a peer does not take is kept up to the limit', async () => {
+  test('limit write-buffer: what a peer does not take is kept up to the limit', async () => {
     const most = 64 * KIB
     await using it = await pair({ 'write-buffer': most })
     const come = nextStream(it.node, ECHO)
@@ -300,7 +304,7 @@ describe('identify', patient, () => {
     return await identify(await node.libp2p.dial(multiaddr(addrOf(peer))), AbortSignal.timeout(10_000))
   }
 
-  test('identify-protocols, identify-addrs: all of them at the limit, and nothing is said of more', async () => {
+  test('limit identify-protocols: all of them at the limit, nothing is said of more; and limit identify-addrs: likewise', async () => {
     const { protocols, listen_addrs, signed_record, ...more } = (await asked(3))!
     assert.deepEqual([protocols.length, listen_addrs.length, signed_record!.addrs.length], [3, 2, 2])
     assert.ok(!('protocols_total' in more) && !('listen_addrs_total' in more) && !('addrs_total' in signed_record!))
@@ -326,7 +330,7 @@ test('what identify left out is shown as a number', () => {
 })
 
 describe('ping', patient, () => {
-  test('ping-streams: the third of a connection is reset, and said', async () => {
+  test('limit ping-streams: the third of a connection is reset, and said', async () => {
     await using at = await listening('ping-streams=2')
     await using peer = await framePeer(at.addr)
     const two = await Promise.all([1, 2].map(() => peer.connection.newStream(PING)))
@@ -341,7 +345,7 @@ describe('ping', patient, () => {
     assert.deepEqual([said.limit, said.streams], ['ping-streams', 1])
   })
 
-  test('ping-rate: those within it at once, and the next one waits for its turn while others are answered', async () => {
+  test('limit ping-rate: those within it at once, and the next one waits for its turn while others are answered', async () => {
     await using at = await listening('ping-rate=1', 'exempt-loopback=0')
     await using peer = await framePeer(at.addr)
     await using other = await framePeer(at.addr)
@@ -355,7 +359,7 @@ describe('ping', patient, () => {
     assert.equal((await echoes.readExactly(32))!.byteLength, 32)
   })
 
-  test('ping-rate: a bucket has as many as it holds, and then they come one after another', () => {
+  test('limit ping-rate: a bucket has as many as it holds, and then they come one after another', () => {
     const bucket = createBucket(100, 3)
     assert.deepEqual([bucket.reserve(), bucket.reserve(), bucket.reserve()], [0, 0, 0])
     assert.ok(bucket.reserve() > 0)
@@ -371,7 +375,7 @@ describe('ping', patient, () => {
     await echoes.readExactly(32 * 200)
   })
 
-  test('ping-idle: a stream that says nothing ends, half a ping is no ping', async () => {
+  test('limit ping-idle: a stream that says nothing ends, half a ping is no ping', async () => {
     await using it = await pair({ 'ping-idle': 1000 }, { ping: pong() })
     const silent = await it.connection.newStream(PING)
     silent.send(Buffer.alloc(31))

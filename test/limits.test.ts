@@ -1,6 +1,6 @@
 /**
- * Every limit has a test that shows it at its value and beyond: a test whose title is `limit NAME: ...`, with the NAME
- * of a row of src/limits.ts, or of an option that is a limit.
+ * Every limit has a test that shows it at its value and beyond: one whose title begins with "limit", the name of a row
+ * of src/limits.ts or of an option that is a limit, and a colon.
  */
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -46,6 +46,41 @@ describe('every limit has its test', () => {
       const number = long === '--keep-free' || /^\d+$/.test(value) ? Number(value) : sizeOf(value)
       assert.equal(defaultOf(command, long), number, `${option}: ${says}`)
     }
+  })
+
+  test('the defaults are those that were decided on', () => {
+    const MIB = 2 ** 20
+    assert.deepEqual(limitsOf(), {
+      pending: 128,
+      'pending-per-ip': 4,
+      'upgrade-timeout': 5000,
+      'new-per-ip': 5,
+      'new-per-ip-burst': 20,
+      penalty: 10_000,
+      'penalty-most': 600_000,
+      'exempt-loopback': 1,
+      'bytes-before-auth': 16_384,
+      connections: 300,
+      'connections-per-peer': 8,
+      'connections-per-ip': 32,
+      'memory-refuse': 512 * MIB,
+      'memory-close': 768 * MIB,
+      streams: 64,
+      'new-streams': 50,
+      'idle-frames': 1000,
+      'read-buffer': MIB,
+      'write-buffer': MIB,
+      'identify-protocols': 256,
+      'identify-addrs': 100,
+      'dns-depth': 4,
+      'dns-queries': 32,
+      'dns-addrs': 16,
+      'ping-streams': 2,
+      'ping-rate': 100,
+      'ping-idle': 60_000,
+      'stop-in-order': 3000,
+      'stop-hard': 5000
+    })
   })
 
   test('a default lies in its range', () => {

@@ -29,7 +29,7 @@ describe('a page is not moved by', () => {
     await using talker = await identifiedBy(says(...parts))
     await page.call('connect', addrOf(talker))
     const said = await page.next('peer.identify')
-    assert.deepEqual([said.agent_version, said.protocols.length], [agent, 9000])
+    assert.deepEqual([said.agent_version, said.protocols.length, said.protocols_total], [agent, 256, 9000])
 
     await using endless = await identifiedBy(says(...parts, ...parts))
     await page.call('connect', addrOf(endless))

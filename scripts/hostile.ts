@@ -1,7 +1,9 @@
 /**
  * Every hostile peer against the built p2pctl, and what came of it: npm run hostile -- [--json] [--quick] [PHASE[/ID] ...]
- * With --quick it is one command over one transport for each, as in the tests. Exits with 1 where anything differs.
+ * With --docs it only writes docs/hostile.md. With --quick it is one command over one transport for each, as in the tests. Exits with 1 where anything differs.
  */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { merge } from '../src/flow.ts'
 import { mib } from '../test/hostile/run.ts'
@@ -9,12 +11,23 @@ import { type Cell, cellsOf, expectedOf, type Expected, oneOfEach, type Seen } f
 import { type AtCell, atCellsOf, fewAtCellsOf } from '../test/hostile/at.ts'
 import { atRows } from '../test/hostile/at-rows.ts'
 import { type AtSeen, openServers } from '../test/hostile/at-serving.ts'
+import { hostilePage } from '../test/hostile/page.ts'
 import { rows, runCell } from '../test/hostile/table.ts'
 
 const { values, positionals } = parseArgs({
-  options: { json: { type: 'boolean' }, quick: { type: 'boolean' }, concurrency: { type: 'string', default: '4' } },
+  options: {
+    json: { type: 'boolean' },
+    quick: { type: 'boolean' },
+    docs: { type: 'boolean' },
+    concurrency: { type: 'string', default: '4' }
+  },
   allowPositionals: true
 })
+
+if (values.docs) {
+  await writeFile(join(import.meta.dirname, '..', 'docs', 'hostile.md'), hostilePage())
+  process.exit()
+}
 
 const isWanted = ({ phase, id }: { phase: string; id: string }): boolean =>
   positionals.length === 0 || positionals.some(one => one === phase || one === `${phase}/${id}`)

@@ -54,6 +54,10 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean, ex
   if (status != null) return classifyRelayStatus(status)
   if (name === 'InvalidPeerIdError') return says('dial_self', 'security')
   if (trace.stranger != null) return classifyStranger(trace.stranger, phase)
+  if (trace.tooEarly === true) {
+    const opened = trace.connectedAt != null || trace.answered === true
+    return says('security_failed', opened ? 'security' : 'connect', TOO_EARLY)
+  }
   if (trace.relayedAt != null) return classifyWebrtc(error, trace, timedOut)
   if (trace.fingerprint == null && trace.nonce === true) return classifyNonce()
   const negotiated = trace.agreedAt != null || text.includes('could not negotiate')
@@ -71,7 +75,11 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean, ex
       ...(phase === 'security' && trace.receivedBytes === 0 && { hint: mute })
     }
   }
-  if (phase === 'relay') return says('relay_refused', phase, `the relay gave no circuit: ${safe(lower(text), 120)}`)
+  if (phase === 'relay') {
+    // a number that the library has no name for (@libp2p/circuit-relay-v2 4.2)
+    if (text === 'Invalid enum value') return classifyRelayStatus('unknown')
+    return says('malformed_answer', phase, `the relay gave no usable answer: ${safe(lower(text), 120)}`)
+  }
   if (phase === 'security') {
     // noise carries the choice of the muxer with it (libp2p-noise 17)
     if (text.includes('no common muxers')) {
@@ -86,6 +94,7 @@ export function classifyDial(error: unknown, trace: Trace, timedOut: boolean, ex
   return says('muxer_failed', phase, `${NO_MUXER}: ${safe(lower(text), 120)}`)
 }
 
+const TOO_EARLY = 'the other side sent more than it may before it has shown who it is: it is no libp2p peer, or floods'
 const NO_MUXER = 'no stream muxer in common'
 
 /** Under a key that the peer does not have all is garbage, or silence: more than a suspicion there cannot be. */

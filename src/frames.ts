@@ -67,7 +67,8 @@ export function yamuxFrames(maxFrameBytes: number, toll: FrameToll): Frames {
             continue
           }
           while (have < HEADER_BYTES && at < chunk.byteLength) header[have++] = chunk[at++]!
-          if (have < HEADER_BYTES) return
+          // the rest of it is in the next chunk
+          if (have < HEADER_BYTES) break
           have = 0
           seen()
         }

@@ -7,6 +7,7 @@ import type { Listener } from '@libp2p/interface'
 import { Failure } from './errors.ts'
 import type { Gate, Guest } from './gate.ts'
 import { resetSocket } from './protocols/socket.ts'
+import { currentTrace } from './trace.ts'
 
 interface Visit {
   gate: Gate
@@ -98,7 +99,11 @@ export function watchSockets(): void {
     const current = visits.getStore()
     if (current == null || current.guest.inbound || current.guest.proven) return
     const { socket } = message as { socket: Socket }
-    current.guest.cut = () => void socket.destroy(tooEarly())
+    const trace = currentTrace()
+    current.guest.cut = () => {
+      if (trace != null) trace.tooEarly = true
+      socket.destroy(tooEarly())
+    }
     current.guest.release = () => void socket.resume()
     countBytes(socket, current)
   })

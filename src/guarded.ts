@@ -14,6 +14,7 @@ import { createGate, type Gate, type GateOptions, type Guest } from './gate.ts'
 import { guardListener, tooEarly, visit, visiting, watchSockets } from './guarded-sockets.ts'
 import type { Limits } from './limits.ts'
 import { watchMemory } from './memory.ts'
+import { currentTrace } from './trace.ts'
 
 type Encrypting<C> = (components: C) => ConnectionEncrypter
 
@@ -140,7 +141,11 @@ function guardTransport(transport: Transport, gate: Gate): void {
 
 /** Counts what comes in another way than a socket of its own, as through a circuit. */
 function countData(connection: MultiaddrConnection, gate: Gate, guest: Guest): void {
-  guest.cut = () => connection.abort(tooEarly())
+  const trace = currentTrace()
+  guest.cut = () => {
+    if (trace != null && !guest.inbound) trace.tooEarly = true
+    connection.abort(tooEarly())
+  }
   const stream = connection as Partial<{ onData(data: { byteLength: number }): void }>
   const { onData } = stream
   if (onData == null) return

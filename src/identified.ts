@@ -1,6 +1,7 @@
 /** What our own identify learned, for the services of a node that wait for libp2p's. */
 import type { Connection } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { timeLimit } from './limit.ts'
 import type { Node } from './node.ts'
 import { type Identity, identify } from './protocols/identify.ts'
 
@@ -53,7 +54,7 @@ const IDENTIFY_MS = 5000
 
 async function again(node: Node, connection: Connection, signal: AbortSignal): Promise<void> {
   try {
-    const identity = await identify(connection, AbortSignal.any([signal, AbortSignal.timeout(IDENTIFY_MS)]))
+    const identity = await identify(connection, AbortSignal.any([signal, timeLimit(IDENTIFY_MS)]))
     if (identity != null) await tellIdentity(node, connection, identity)
   } catch {
     // it has gone as well

@@ -26,3 +26,18 @@ export function startLimit(ms: number, runSignal: AbortSignal): Limit {
     }
   }
 }
+
+/** How long the other side of a transfer may not move: 30 s, unless the time of an attempt (-W, 10 s) is another one. */
+export function idleTimeOf(timeoutMs: number): number {
+  return 3 * timeoutMs
+}
+
+/**
+ * As AbortSignal.timeout(), and it holds the process. Where the last socket has gone under a wait that was to end with
+ * it, nothing else does, and the run would be over in the middle of it.
+ */
+export function timeLimit(ms: number): AbortSignal {
+  const stopper = new AbortController()
+  setTimeout(() => stopper.abort(new DOMException(`not done within ${ms} ms`, 'TimeoutError')), ms)
+  return stopper.signal
+}

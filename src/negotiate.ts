@@ -2,6 +2,7 @@ import type { Connection } from '@libp2p/interface'
 import type { Connected } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Event } from './events.ts'
+import { timeLimit } from './limit.ts'
 import { safe } from './safe.ts'
 import type { Target } from './targets.ts'
 
@@ -28,7 +29,7 @@ export async function* negotiate(
 /** Negotiates a protocol and sends nothing on it. */
 async function isSpoken(connection: Connection, protocol: string, timeoutMs: number, signal: AbortSignal) {
   try {
-    const late = AbortSignal.timeout(timeoutMs)
+    const late = timeLimit(timeoutMs)
     const stream = await connection.newStream(protocol, {
       signal: AbortSignal.any([signal, late]),
       runOnLimitedConnection: true

@@ -9,6 +9,7 @@ import { within } from './flow.ts'
 import { forgetPeers } from './forget.ts'
 import type { GateOptions } from './gate.ts'
 import { openGuard } from './guarded.ts'
+import { timeLimit } from './limit.ts'
 import { type Limits, limitsOf } from './limits.ts'
 import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
 import { assertPrivate, assertPrivateListener } from './private-network.ts'
@@ -154,7 +155,7 @@ async function stopInOrder(libp2p: Libp2p, started: Startable[]): Promise<void> 
 }
 
 async function closeInOrder(connection: Connection): Promise<void> {
-  const signal = AbortSignal.timeout(CLOSE_MS)
+  const signal = timeLimit(CLOSE_MS)
   const closed = new Promise<void>(resolve => {
     connection.addEventListener('close', () => resolve())
     signal.addEventListener('abort', () => resolve())

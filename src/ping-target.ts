@@ -2,6 +2,7 @@ import { type Connected, connect, type DialOptions } from './connect.ts'
 import { Failure } from './errors.ts'
 import { createQueue } from './flow.ts'
 import type { PingStats, Said } from './events.ts'
+import { timeLimit } from './limit.ts'
 import { type LoopWatch, STALL_MS } from './loop-delay.ts'
 import type { Node } from './node.ts'
 import { type Pace, paced } from './pace.ts'
@@ -152,7 +153,7 @@ function isLasting({ code, exitCode }: Failure): boolean {
 
 /** A peer that does not end its side in time is left: some sockets would else stay, half closed (libp2p 3.3). */
 async function close({ connection }: Connected): Promise<void> {
-  const signal = AbortSignal.timeout(CLOSE_MS)
+  const signal = timeLimit(CLOSE_MS)
   const closed = new Promise<void>(resolve => {
     connection.addEventListener('close', () => resolve())
     signal.addEventListener('abort', () => resolve())

@@ -4,6 +4,7 @@ import { scopeOf, withPeerId } from './addr.ts'
 import { type Connected, connect, type DialOptions } from './connect.ts'
 import { Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
+import { timeLimit } from './limit.ts'
 import { type Node, openNode } from './node.ts'
 import type { OfferOptions } from './offers.ts'
 import { type Grant, requestCircuit, voucherFaults } from './protocols/hop-client.ts'
@@ -98,7 +99,7 @@ async function* look(
   const outcome = await openPinger(called.connection).ping(options.timeout, signal)
   if (outcome.type === 'reply') yield finding('ping', [], { peer_id: dst, rtt_ms: outcome.rttMs })
   else yield finding('ping', [`ping_${outcome.type === 'fail' ? outcome.reason : outcome.type}`], { peer_id: dst })
-  await called.connection.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(() => {})
+  await called.connection.close({ signal: timeLimit(CLOSE_MS) }).catch(() => {})
 
   if (options.measureLimits !== true) return
   const { limitBytes, limitSeconds } = granted
@@ -164,7 +165,7 @@ async function openRaw(
 ) {
   const way = near.libp2p.getConnections(connection.remotePeer).find(({ direct }) => direct)
   if (way == null) throw new Failure('connection_reset', 'the relay closed the connection', { phase: 'relay' })
-  const until = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
+  const until = AbortSignal.any([signal, timeLimit(timeoutMs)])
   const { status, granted } = await requestCircuit(way, far.libp2p.peerId, until)
   if (granted == null) throw refused(relay, way.remoteAddr.toString(), status, 'no circuit')
   return [granted, await end.next()] as const

@@ -5,6 +5,7 @@ import { type Connected, connect, type DialOptions } from './connect.ts'
 import { codes, Failure } from './errors.ts'
 import type { Event, Said } from './events.ts'
 import { alongside, pause } from './flow.ts'
+import { timeLimit } from './limit.ts'
 import { confirmAddrs, type Node } from './node.ts'
 import { CircuitListener } from './protocols/circuit-transport.ts'
 import { type Grant, requestReservation } from './protocols/hop-client.ts'
@@ -161,7 +162,7 @@ export async function ask(
   timeoutMs: number,
   signal: AbortSignal
 ) {
-  const late = AbortSignal.timeout(timeoutMs)
+  const late = timeLimit(timeoutMs)
   try {
     return await requestReservation(connection, AbortSignal.any([signal, late]))
   } catch (error) {

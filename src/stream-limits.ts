@@ -23,6 +23,8 @@ export interface Guard {
   readonly limits: Limits
   /** The limit that the connection was closed for. */
   closedFor: LimitName | null
+  /** Its muxer is over: there are no more streams on the connection, which may stay (@chainsafe/libp2p-yamux 8.0). */
+  readonly ended: boolean
   /** Hears how many streams were reset, and for which limit; of one connection once a second at most. */
   onRefused?: (limit: LimitName, streams: number) => void
 }
@@ -99,7 +101,13 @@ export function guarded(factory: StreamMuxerFactory, limits: Limits, parts: Part
     if (factory.protocol === YAMUX) watchFrames(connection, yamuxFrames(windowOf(limits), toll), over)
     const muxer = factory.createStreamMuxer(connection)
     if (factory.protocol === MPLEX) watchMessages(muxer as StreamMuxer & Mplex, toll, over)
-    const guard: Guard = { limits, closedFor: null }
+    const guard: Guard = {
+      limits,
+      closedFor: null,
+      get ended() {
+        return muxer.status === 'closed'
+      }
+    }
     guards.set(muxer.streams, guard)
     admit(muxer, guard, refusals(guard, connection, toll), parts)
     return muxer

@@ -36,6 +36,10 @@ export interface Trace {
   relayedAt?: number
   /** For WebRTC: the peer has answered the offer, and both look for a way to each other. */
   signalledAt?: number
+  /** A WebSocket server has answered with all of its headers. */
+  answered?: boolean
+  /** More came than may before the peer has shown who it is. */
+  tooEarly?: boolean
   /** The transport is connected, and the security protocol is about to be negotiated. */
   connectedAt?: number
   /** Both sides have agreed on a security protocol. */
@@ -146,6 +150,8 @@ function watchFirstBytes(socket: Socket, trace: Trace): void {
       const first = trace.receivedBytes === 0
       trace.receivedBytes += chunk.length
       if (first) trace.stranger = strangerIn(chunk, trace.connectedAt == null)
+      if (trace.connectedAt == null)
+        trace.answered ||= Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length).includes('\r\n\r\n')
     }
     const more = push.call(socket, chunk, encoding)
     // libp2p would read a banner as the length of a message, and wait for the rest until the time is over

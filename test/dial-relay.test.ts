@@ -104,7 +104,7 @@ describe('dial through a relay', patient, () => {
     await relay.handle(HOP_PROTOCOL, stream => stream.abort(new Error('no')))
     await fails(target, 'connection_reset', 'relay', 1)
     await relay.handle(HOP_PROTOCOL, stream => void stream.send(Uint8Array.of(3, 0xff, 0xff, 0xff)), { force: true })
-    await fails(target, 'relay_refused', 'relay', 7)
+    await fails(target, 'malformed_answer', 'relay', 1)
     await relay.handle(HOP_PROTOCOL, () => {}, { force: true })
     await fails(target, 'io_timeout', 'relay', 1, 1500)
   })

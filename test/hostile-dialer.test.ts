@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { root } from './helpers/cli.ts'
+import { lineOf } from './hostile/page.ts'
 import { cellsOf, nameOf, oneOfEach } from './hostile/rows.ts'
 import { dialerRows, runCell } from './hostile/table.ts'
 
@@ -27,4 +31,10 @@ test('each behaviour has a name of its own, and comes in every phase, command an
   for (const key of ['command', 'over'] as const) {
     assert.deepEqual(new Set(chosen.map(cell => cell[key])), new Set(all.map(cell => cell[key])))
   }
+})
+
+test('docs/hostile.md has each behaviour as it is expected: npm run hostile -- --docs', () => {
+  const lines = new Set(readFileSync(join(root, 'docs/hostile.md'), 'utf8').split('\n'))
+  const missing = dialerRows.filter(row => !lines.has(lineOf(row))).map(({ phase, id }) => `${phase}/${id}`)
+  assert.deepEqual(missing, [])
 })

@@ -160,7 +160,7 @@ describe('perf', patient, () => {
         await stream.close()
       })
       const said = await measure(it.addr, { download: 300 })
-      assert.deepEqual(codeOf(said), ['protocol_not_supported', 6])
+      assert.deepEqual(codeOf(said), ['malformed_answer', 1])
       assert.equal(one(said, 'perf.done').complete, false)
     }
   })

@@ -191,8 +191,8 @@ test('a receiver that answers garbage does not speak the protocol', async () => 
   ]
   for (const answer of answers) {
     await using it = await connected(receiver(async stream => post(stream, new Uint8Array(answer))))
-    const failure = await failed(send(it.connection, message(new Uint8Array(3_000_000))), 'protocol_not_supported')
-    assert.match(failure.message, /does not speak/)
+    const failure = await failed(send(it.connection, message(new Uint8Array(3_000_000))), 'malformed_answer')
+    assert.match(failure.message, /does not keep to/)
   }
 })
 

@@ -1,6 +1,7 @@
 import { type Connected, connect, type DialOptions } from '../connect.ts'
 import { Failure } from '../errors.ts'
 import type { Event, Said } from '../events.ts'
+import { idleTimeOf } from '../limit.ts'
 import { openNode } from '../node.ts'
 import { type Amount, measure, newTally, type Tally, type Work } from '../protocols/perf.ts'
 import { failureEvent, readTargets, type Target, type TargetOptions, verdictOf } from '../targets.ts'
@@ -28,7 +29,7 @@ export default async function* perf(options: Options, signal: AbortSignal): Asyn
   let verdict = verdictOf(targets, 1, [])
   try {
     const connected = yield* connect(node, target!, { ...options, identified: false }, signal)
-    yield* measured(connected, work, target!, signal)
+    yield* measured(connected, work, target!, options, signal)
   } catch (error) {
     if (!(error instanceof Failure)) throw error
     yield failureEvent(error, target!)
@@ -42,12 +43,14 @@ async function* measured(
   { connection, peerId, addr }: Connected,
   work: Work,
   { text }: Target,
+  { timeout }: Options,
   signal: AbortSignal
 ): AsyncGenerator<Said> {
   const tally = newTally()
   const done = (complete: boolean): Event<'perf.done'> => doneEvent({ peer_id: peerId, addr, complete }, tally, text)
   try {
-    for await (const event of measure(connection, work, tally, signal)) yield { ...event, target: text }
+    for await (const event of measure(connection, work, tally, signal, idleTimeOf(timeout)))
+      yield { ...event, target: text }
   } catch (error) {
     if (tally.uploadBytes + tally.downloadBytes > 0) yield done(false)
     throw error

@@ -3,6 +3,7 @@ import type { Connection } from '@libp2p/interface'
 import { connect, type DialOptions } from '../connect.ts'
 import { Failure } from '../errors.ts'
 import type { Said, Verdict } from '../events.ts'
+import { idleTimeOf } from '../limit.ts'
 import { openNode } from '../node.ts'
 import { openItem, type Outgoing, outgoing } from '../outbox.ts'
 import { type Item, sendItem } from '../protocols/send.ts'
@@ -36,7 +37,7 @@ export default async function* send(options: Options, signal: AbortSignal): Asyn
   try {
     const { connection } = yield* connect(node, target!, { ...options, identified: false }, signal)
     if (options.raw === true) yield* rawTo(connection, options, signal)
-    else if (payload != null) yield* sendOne(connection, { kind: 'message', ...payload }, target!, signal)
+    else if (payload != null) yield* sendOne(connection, { kind: 'message', ...payload }, target!, options, signal)
     else verdict = yield* sendFiles(connection, files, target!, options, signal)
   } catch (error) {
     if (!(error instanceof Failure)) throw error
@@ -50,9 +51,11 @@ async function* sendOne(
   connection: Connection,
   item: Item,
   { text }: Target,
+  { timeout }: Options,
   signal: AbortSignal
 ): AsyncGenerator<Said> {
-  for await (const event of sendItem(connection, item, signal)) yield { ...event, target: text }
+  const sending = sendItem(connection, item, signal, { idleMs: idleTimeOf(timeout) })
+  for await (const event of sending) yield { ...event, target: text }
 }
 
 // not within the loop below: there `await using`, as esbuild 0.28 lowers it, throws the error of the round before again
@@ -60,11 +63,11 @@ async function* sendFile(
   connection: Connection,
   file: Outgoing,
   target: Target,
-  resume: boolean,
+  options: Options,
   signal: AbortSignal
 ): AsyncGenerator<Said> {
-  await using opened = await openItem(file, resume, signal)
-  yield* sendOne(connection, opened.item, target, signal)
+  await using opened = await openItem(file, options.resume ?? false, signal)
+  yield* sendOne(connection, opened.item, target, options, signal)
 }
 
 /** One after another. A file that is refused does not keep the next one from being sent; a broken connection does. */
@@ -72,14 +75,14 @@ async function* sendFiles(
   connection: Connection,
   files: Outgoing[],
   target: Target,
-  { resume = false }: Options,
+  options: Options,
   signal: AbortSignal
 ): AsyncGenerator<Said, Verdict> {
   const failures: Failure[] = []
   let received = 0
   for (const file of files) {
     try {
-      yield* sendFile(connection, file, target, resume, signal)
+      yield* sendFile(connection, file, target, options, signal)
       received++
     } catch (error) {
       if (!(error instanceof Failure)) throw error

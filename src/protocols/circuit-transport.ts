@@ -1,7 +1,7 @@
 import { TypedEventEmitter } from '@libp2p/interface'
 import { transportOf } from '../addr.ts'
 import { noteLimits } from './circuit-limits.ts'
-import type { Listener, ListenerEvents, Transport, Upgrader } from '@libp2p/interface'
+import type { Listener, ListenerEvents, MessageStream, Stream, Transport, Upgrader } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Components } from '../node.ts'
 
@@ -26,16 +26,27 @@ export function circuitTransport(
   }
 }
 
+/**
+ * A circuit whose far end has gone as soon as it was there is told of no end: that came before anybody listened for it,
+ * and the handshake would wait for its time to be over (@libp2p/circuit-relay-v2 4.2).
+ */
+function endEarly(connection: MessageStream): void {
+  const { stream } = connection as { stream?: Stream }
+  if (stream?.remoteWriteStatus === 'closed') connection.abort(new Error('the circuit was closed at once'))
+}
+
 /** Sees the limits of a circuit before anything passes it. */
 function noting(upgrader: Upgrader): Upgrader {
   const { upgradeInbound, upgradeOutbound } = upgrader
   return Object.assign(Object.create(upgrader) as Upgrader, {
     upgradeInbound: (...[stream, options]: Parameters<typeof upgradeInbound>) => {
       noteLimits(options?.limits)
+      endEarly(stream)
       return upgradeInbound.call(upgrader, stream, options)
     },
     upgradeOutbound: (...[stream, options]: Parameters<typeof upgradeOutbound>) => {
       noteLimits(options?.limits)
+      endEarly(stream)
       return upgradeOutbound.call(upgrader, stream, options)
     }
   })

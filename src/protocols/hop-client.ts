@@ -13,6 +13,7 @@ import {
   statusName,
   VOUCHER_DOMAIN
 } from './circuit.ts'
+import { startLimit } from '../limit.ts'
 import { frame, readFrame } from './framing.ts'
 import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import type { Multiaddr } from '@multiformats/multiaddr'
@@ -89,7 +90,7 @@ async function request(connection: Connection, message: HopMessage, signal: Abor
   } catch (error) {
     stream.abort(error instanceof Error ? error : new Error(String(error)))
     signal.throwIfAborted()
-    throw malformed(error instanceof Error ? error.message : String(error), error)
+    throw await noAnswer(connection, error, signal)
   }
 }
 
@@ -101,12 +102,35 @@ async function openHop(connection: Connection, signal: AbortSignal): Promise<Str
     if (cause instanceof Error && cause.name === 'UnsupportedProtocolError') {
       throw new Failure('protocol_not_supported', 'it does not speak circuit relay v2', { phase: 'relay', cause })
     }
-    throw new Failure('stream_reset', 'no stream to the relay', { phase: 'relay', cause })
+    throw await noAnswer(connection, cause, signal)
   }
 }
 
+/** How long the end of a connection may take to be told, behind that of its streams. */
+const TOLD_MS = 200
+
+/** Why there is none. A relay that refuses says so: what breaks off or makes no sense has not refused. */
+async function noAnswer(connection: Connection, cause: unknown, signal: AbortSignal): Promise<Failure> {
+  const text = cause instanceof Error ? cause.message : String(cause)
+  if (!/ended|closed|reset|EOF/i.test(text)) return malformed(text, cause)
+  await toldOfItsEnd(connection, signal)
+  return connection.status === 'open'
+    ? new Failure('stream_reset', `the relay gave no answer: ${text}`, { phase: 'relay', cause })
+    : new Failure('connection_reset', 'the relay closed the connection when it was asked', { phase: 'relay', cause })
+}
+
+/** Resolves once the connection has ended, or after a moment. */
+async function toldOfItsEnd(connection: Connection, runSignal: AbortSignal): Promise<void> {
+  using limit = startLimit(TOLD_MS, runSignal)
+  await new Promise<void>(resolve => {
+    limit.signal.addEventListener('abort', () => resolve())
+    connection.addEventListener('close', () => resolve())
+    if (limit.signal.aborted || connection.status !== 'open') resolve()
+  })
+}
+
 function malformed(what: string, cause?: unknown): Failure {
-  return new Failure('relay_refused', `the relay gave no usable answer: ${what}`, { phase: 'relay', cause })
+  return new Failure('malformed_answer', `the relay gave no usable answer: ${what}`, { phase: 'relay', cause })
 }
 
 function relayAddr(bytes: Uint8Array, relay: PeerId): Multiaddr | undefined {

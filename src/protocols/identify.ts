@@ -48,7 +48,11 @@ export async function identify(connection: Connection, signal: AbortSignal): Pro
     if (stream == null) await endOf(connection, signal)
     // a GOAWAY of yamux ends the muxer, and the connection only later (@chainsafe/libp2p-yamux 8.0)
     const left = error instanceof Error && (error.name === 'MuxerClosedError' || error.message === GOAWAY)
-    const gone = left || connection.status !== 'open' || (error instanceof StreamError && error.reason === 'closed')
+    const gone =
+      left ||
+      guardOf(connection)?.ended === true ||
+      connection.status !== 'open' ||
+      (error instanceof StreamError && error.reason === 'closed')
     const text = error instanceof Error ? error.message : String(error)
     throw gone
       ? new Failure('connection_reset', 'the peer closed the connection in the identify phase', {
@@ -97,16 +101,16 @@ async function decode(bytes: Uint8Array, peer: PeerId, limits: Limits): Promise<
         break
       case field(3):
         if (++protocols > mostProtocols) message.skipType(BYTES)
-        else identity.protocols.push(message.string())
+        else identity.protocols.push(text(message.bytes()))
         break
       case field(4):
         identity.observed_addr = addrIn(message.bytes())[0]?.toString() ?? null
         break
       case field(5):
-        identity.protocol_version = message.string()
+        identity.protocol_version = text(message.bytes())
         break
       case field(6):
-        identity.agent_version = message.string()
+        identity.agent_version = text(message.bytes())
         break
       case field(8):
         identity.signed_record = await openRecord(message.bytes(), peer, mostAddrs)
@@ -118,6 +122,13 @@ async function decode(bytes: Uint8Array, peer: PeerId, limits: Limits): Promise<
   if (protocols > mostProtocols) identity.protocols_total = protocols
   if (addrs > mostAddrs) identity.listen_addrs_total = addrs
   return identity
+}
+
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** What is no UTF-8 becomes U+FFFD; the decoder of protons-runtime 7.1 takes overlong forms and gives lone surrogates. */
+function text(bytes: Uint8Array): string {
+  return utf8.decode(bytes)
 }
 
 /** The wire type of what has a length. */

@@ -33,7 +33,7 @@ export function perfFailure(connection: Connection, cause: StreamError, tally: T
     case 'truncated':
     case 'malformed':
     case 'flooded':
-      return failure(connection, 'protocol_not_supported', `${peer} does not keep to /perf/1.0.0: ${cause.message}`, {
+      return failure(connection, 'malformed_answer', `${peer} does not keep to /perf/1.0.0: ${cause.message}`, {
         cause
       })
   }

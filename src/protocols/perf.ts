@@ -65,10 +65,11 @@ export async function* measure(
   connection: Connection,
   work: Work,
   tally: Tally,
-  signal: AbortSignal
+  signal: AbortSignal,
+  idleMs: number = IDLE_MS
 ): AsyncGenerator<Event<'perf.interval'>> {
-  const stream = await openStream(connection, PERF_PROTOCOL, signal)
-  using watch = watchIdle(signal)
+  const stream = await openStream(connection, PERF_PROTOCOL, signal, { idleMs })
+  using watch = watchIdle(signal, idleMs)
   const queue = createQueue<Event<'perf.interval'>>()
   const over = new AbortController()
   const meter = startMeter(wants(work.upload) ? 'upload' : 'download', tally, event => void queue.push(event))
@@ -216,10 +217,10 @@ function startMeter(first: 'upload' | 'download', tally: Tally, said: (event: Ev
 }
 
 /** A signal that is aborted with the run, or once nothing has moved for too long. */
-function watchIdle(runSignal: AbortSignal) {
+function watchIdle(runSignal: AbortSignal, idleMs: number = IDLE_MS) {
   const stop = new AbortController()
-  const idle = new StreamError('idle', `nothing moved for ${IDLE_MS / 1000} s`)
-  const timer = setTimeout(() => stop.abort(idle), IDLE_MS)
+  const idle = new StreamError('idle', `nothing moved for ${idleMs / 1000} s`)
+  const timer = setTimeout(() => stop.abort(idle), idleMs)
   const interrupt = (): void => stop.abort(runSignal.reason)
   runSignal.addEventListener('abort', interrupt)
   if (runSignal.aborted) interrupt()

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { equals } from 'uint8arrays'
 import type { Connection, Stream } from '@libp2p/interface'
 import { Failure } from '../errors.ts'
+import { timeLimit } from '../limit.ts'
 import { post, StreamError, type StreamReader, streamReader } from './stream.ts'
 
 /** https://github.com/libp2p/specs/blob/master/ping/ping.md */
@@ -65,7 +66,7 @@ export function openPinger(connection: Connection): Pinger {
   let closing = false
 
   const open = async (timeoutMs: number, runSignal: AbortSignal): Promise<Channel> => {
-    const signal = AbortSignal.any([runSignal, AbortSignal.timeout(timeoutMs)])
+    const signal = AbortSignal.any([runSignal, timeLimit(timeoutMs)])
     const stream = await connection.newStream(PING, { signal, runOnLimitedConnection: true })
     const echoes = streamReader(stream, { maxBufferedBytes: MAX_UNANSWERED * PAYLOAD_BYTES })
     const opened: Channel = { stream, echoes, unanswered: [], answered: 0, ended: null }
@@ -154,7 +155,7 @@ export function openPinger(connection: Connection): Pinger {
   return {
     async close() {
       closing = true
-      await channel?.stream.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch(() => {})
+      await channel?.stream.close({ signal: timeLimit(CLOSE_MS) }).catch(() => {})
     },
     ping: (timeoutMs, signal, onLate) =>
       new Promise((resolve, reject) => {

@@ -23,14 +23,9 @@ export function streamFailure(connection: Connection, cause: StreamError): Failu
       })
     case 'malformed':
     case 'flooded':
-      return failure(
-        connection,
-        'protocol_not_supported',
-        `${peer} does not speak ${SEND_PROTOCOL}: ${cause.message}`,
-        {
-          cause
-        }
-      )
+      return failure(connection, 'malformed_answer', `${peer} does not keep to ${SEND_PROTOCOL}: ${cause.message}`, {
+        cause
+      })
   }
 }
 

@@ -27,6 +27,8 @@ export const sendHandlerOptions = { maxInboundStreams: 8, runOnLimitedConnection
 const LIMITED_DATA_BYTES = 16_384
 const PROGRESS_EVERY_MS = 100
 const LINGER_MS = 5000
+/** How often it is looked whether the time of a silent receiver is over: it begins within a wait. */
+const LOOKS = 10
 
 export interface Item {
   kind: 'message' | 'file'
@@ -84,7 +86,11 @@ export async function* sendItem(
       total_bytes: item.size,
       bytes_per_s: (bytes - flow.offset) / Math.max((performance.now() - startedAt) / 1000, 1e-6)
     })
-    const reader = streamReader(stream, { maxFrameBytes: MAX_RECEIVER_FRAME, maxBufferedBytes: 65_536, idleMs })
+    const reader = streamReader(stream, {
+      maxFrameBytes: MAX_RECEIVER_FRAME,
+      maxBufferedBytes: 65_536,
+      idleMs: idleMs / LOOKS
+    })
     // a relay may cut it off anywhere, and only whole frames are kept to go on with
     const dataBytes = connection.limits == null ? MAX_DATA_BYTES : LIMITED_DATA_BYTES
     pump(stream, item, flow, dataBytes, stop.signal).catch(error => {
@@ -194,7 +200,9 @@ async function readAnswer(
     } catch (error) {
       const idle = error instanceof StreamError && error.reason === 'idle'
       const since = flow.waitingSince
-      if (!idle || (since !== undefined && performance.now() - since >= idleMs)) throw error
+      if (!idle) throw error
+      if (since === undefined || performance.now() - since < idleMs) continue
+      throw new StreamError('idle', `nothing came for ${idleMs / 1000} s`, error)
     }
   }
 }

@@ -4,6 +4,7 @@ import { attempt, type DialOptions } from '../connect.ts'
 import type { Said } from '../events.ts'
 import { createQueue, merge } from '../flow.ts'
 import { tellIdentity } from '../identified.ts'
+import { timeLimit } from '../limit.ts'
 import type { Node, Service } from '../node.ts'
 import { type Identity, identify } from '../protocols/identify.ts'
 import { roundTrip } from '../protocols/ping.ts'
@@ -139,7 +140,7 @@ export function dialable(
 }
 
 export async function ask(connection: Connection, { node, options, signal }: Search): Promise<Identity | null> {
-  const late = AbortSignal.timeout(options.timeout)
+  const late = timeLimit(options.timeout)
   const identity = await identify(connection, AbortSignal.any([signal, late])).catch(() => null)
   if (identity != null) await tellIdentity(node, connection, identity)
   return identity

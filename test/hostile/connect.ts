@@ -1,5 +1,7 @@
 /** Before a byte of libp2p: what a host does to a connection. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { closedPort } from '../helpers/raw-server.ts'
 import { hostileSocket } from './peers.ts'
 import { dialerRow, type HostilePeer, type Over, type Row } from './rows.ts'
@@ -29,6 +31,31 @@ const away =
     async [Symbol.asyncDispose]() {}
   })
 
+/** Listens with a backlog of one, and stands still from then on. */
+const STANDS_STILL = `
+  const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+    require('node:fs').writeSync(1, server.address().port + ';')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+  })`
+
+async function fullBacklog(over: Over): Promise<HostilePeer> {
+  const child = spawn(process.execPath, ['-e', STANDS_STILL], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [said] = await once(child.stdout, 'data')
+  const port = Number.parseInt(String(said), 10)
+  // Linux holds one more than the backlog, and drops the first packet of every other
+  const waiting = [connect(port, '127.0.0.1'), connect(port, '127.0.0.1')]
+  for (const socket of waiting) socket.on('error', () => {})
+  await Promise.all(waiting.map(socket => once(socket, 'connect')))
+  return {
+    addr: `/ip4/127.0.0.1/tcp/${port}${over === 'ws' ? '/ws' : ''}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of waiting) socket.destroy()
+      child.kill('SIGKILL')
+      if (child.exitCode == null && child.signalCode == null) await once(child, 'exit')
+    }
+  }
+}
+
 export const connectRows: Row[] = [
   dialerRow('connect', usual, {
     id: 'refused',
@@ -45,6 +72,12 @@ export const connectRows: Row[] = [
     expect: failed('io_timeout'),
     skip: noNetwork(),
     start: away('ip link set lo up && ip route add 198.51.100.0/24 dev lo')
+  }),
+  dialerRow('connect', usual, {
+    id: 'backlog',
+    says: 'accepts nobody, and has as many waiting as it can',
+    expect: failed('io_timeout'),
+    start: fullBacklog
   }),
   dialerRow('connect', usual, {
     id: 'unreachable',

@@ -1,5 +1,6 @@
 /** What a peer says of itself. The connection is there all the while. */
 import assert from 'node:assert/strict'
+import { createPublicKey } from 'node:crypto'
 import { generateKeyPair, publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -52,9 +53,9 @@ function spread(field: number, values: (Uint8Array | string)[]): Uint8Array[] {
   return messages
 }
 
-/** An envelope with an RSA key whose numbers are as long as the message: https://github.com/libp2p/specs/blob/master/RFC/0002-signed-envelopes.md */
-function envelopeOfHugeRsa(): Uint8Array {
-  const key = writer().uint32(8).uint32(0).uint32(18).bytes(derBomb(7000)).finish()
+/** An envelope with such an RSA key, by nobody: https://github.com/libp2p/specs/blob/master/RFC/0002-signed-envelopes.md */
+function envelopeOf(rsa: Uint8Array): Uint8Array {
+  const key = writer().uint32(8).uint32(0).uint32(18).bytes(rsa).finish()
   return writer()
     .uint32(10)
     .bytes(key)
@@ -65,6 +66,13 @@ function envelopeOfHugeRsa(): Uint8Array {
     .uint32(42)
     .bytes(new Uint8Array(64))
     .finish()
+}
+
+/** A public key of RSA with so many bytes: OpenSSL verifies with up to 2,048 of them. */
+function rsaOf(bytes: number): Uint8Array {
+  const n = Buffer.alloc(bytes, 0xa5).toString('base64url')
+  const key = createPublicKey({ key: { kty: 'RSA', n, e: 'AQAB' }, format: 'jwk' })
+  return key.export({ type: 'spki', format: 'der' })
 }
 
 /** Sequences in sequences, as deep as the bytes last. */
@@ -235,14 +243,23 @@ export const identifyRows: Row[] = [
   ),
   row(
     'rsa',
-    'signs its addresses with an RSA key of 7,000 bytes',
+    'signs its addresses with an RSA key that is sequences in sequences, 6.7 KB of them',
     fine,
     answers(
       identifyMessage([
         [1, derBomb(1000)],
-        [8, envelopeOfHugeRsa().subarray(0, 8000)]
+        [8, envelopeOf(derBomb(6700))]
       ])
     ),
+    said => {
+      assert.notEqual(said.signed_record?.valid, true)
+    }
+  ),
+  row(
+    'rsa-large',
+    'signs its addresses with an RSA key of 56,000 bits',
+    fine,
+    answers(identifyMessage([[8, envelopeOf(rsaOf(7000))]])),
     said => {
       assert.notEqual(said.signed_record?.valid, true)
     }

@@ -2,6 +2,7 @@
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { MessageStream } from '@libp2p/interface'
+import { tls } from '@libp2p/tls'
 import { renamed } from '../helpers/plain-node.ts'
 import { cut, drip, flood, hostileNode } from './peers.ts'
 import { dialerRow, type Row } from './rows.ts'
@@ -72,6 +73,21 @@ export const muxerRows: Row[] = [
   }),
   row('never-accepts', 'has yamux, and never says a word in it', timedOut, () => {}),
   row('hangs-up', 'breaks off once yamux is agreed on', hungUp, cut),
+  // its end is told while nothing else holds the run, which once was over in the middle of it
+  dialerRow(
+    'muxer',
+    { over: ['tcp', 'ws'], commands: ['ping'] },
+    {
+      id: 'tls-hangs-up',
+      says: 'secures with TLS, is silent, and breaks off a second later',
+      expect: noReply,
+      async start(over) {
+        const late = (wire: MessageStream): void => void setTimeout(cut, 1000, wire)
+        const peer = await hostileNode(over, { muxer: late, libp2p: { connectionEncrypters: [tls()] } })
+        return Object.assign(peer, { args: ['--security', 'tls'] })
+      }
+    }
+  ),
   row('version', 'sends a frame of another version', hungUp, sends(frame(TYPE.data, 0, 1, 0, 1))),
   row('type', 'sends a frame of an unknown type', hungUp, sends(frame(9, 0, 1, 0))),
   row('garbage', 'sends 1 MiB of 0xA5 where frames should be', hungUp, wire =>
@@ -110,7 +126,8 @@ export const muxerRows: Row[] = [
   row('drip', 'sends its frames a byte a time', timedOut, wire =>
     drip(wire, Buffer.concat(Array<Buffer>(64).fill(frame(TYPE.ping, FLAG.syn, 0, 1))), 5)
   ),
-  row('small-frames', 'sends a stream of frames of one byte', hungUp, wire => {
+  // each has data, and so none of them is idle; who the peer is it never says
+  row('small-frames', 'sends a stream of frames of one byte', timedOut, wire => {
     const one = Buffer.concat([frame(TYPE.data, 0, 2, 1), Buffer.of(0x80)])
     wire.send(syn(1))
     flood(wire, Buffer.concat(Array<Buffer>(1000).fill(one)), 1000)

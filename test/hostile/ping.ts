@@ -12,7 +12,7 @@ const held = { code: null, exit: 0 }
 
 type Answer = (stream: Stream, ping: Uint8Array, number: number, connection: Connection) => void
 
-/** What became of the one ping: `timeout`, `reply`, or why it failed. */
+/** What became of each ping: `timeout`, `reply`, or why it failed. */
 function fateOf(events: Line[]): string[] {
   return events.flatMap(event =>
     event.type === 'ping.fail' ? [event.reason] : event.type.startsWith('ping.') ? [event.type.slice(5)] : []
@@ -26,12 +26,16 @@ function row(
   answer: Answer,
   opened: (stream: Stream) => void = () => {}
 ): Row {
+  const args = fates.length === 1 ? [] : ['-c', String(fates.length), '-i', '100ms']
   return dialerRow('ping', usual, {
     id,
     says,
     expect: fates.includes('reply') ? held : lost,
     holds: events => assert.deepEqual(fateOf(events), fates),
-    start: over => hostileNode(over, { handlers: { [PING]: responder(answer, opened) } })
+    async start(over) {
+      const peer = await hostileNode(over, { handlers: { [PING]: responder(answer, opened) } })
+      return Object.assign(peer, { args })
+    }
   })
 }
 
@@ -43,13 +47,23 @@ function responder(answer: Answer, opened: (stream: Stream) => void) {
     opened(stream)
     stream.addEventListener('message', ({ data }) => {
       rest = Buffer.concat([rest, data.subarray()])
-      for (; rest.length >= 32; rest = rest.subarray(32))
+      // one that it has ended takes no more replies
+      for (; rest.length >= 32 && stream.writeStatus === 'writable'; rest = rest.subarray(32))
         answer(stream, Uint8Array.from(rest.subarray(0, 32)), ++number, connection)
     })
   }
 }
 
 const nothing: Answer = () => {}
+
+const before = new WeakMap<Stream, Uint8Array>()
+
+/** Answers each ping once the next one is there. */
+const late: Answer = (stream, ping) => {
+  const last = before.get(stream)
+  if (last != null) stream.send(last)
+  before.set(stream, ping)
+}
 
 export const pingRows: Row[] = [
   row('silent', 'never answers', ['timeout'], nothing),
@@ -69,6 +83,22 @@ export const pingRows: Row[] = [
     'answers with a byte too many',
     ['wrong'],
     (stream, ping) => void stream.send(Buffer.concat([ping, Buffer.of(7)]))
+  ),
+  row(
+    '64',
+    'answers with 64 bytes, of which the first 32 are right',
+    ['wrong'],
+    (stream, ping) => void stream.send(Buffer.concat([ping, randomBytes(32)]))
+  ),
+  row('late', 'answers with the reply to the ping before', ['reply', 'reply', 'timeout'], late),
+  row(
+    'closes-after-2',
+    'ends each stream after two replies',
+    Array<string>(5).fill('reply'),
+    (stream, ping, number) => {
+      stream.send(ping)
+      if (number === 2) void stream.close()
+    }
   ),
   row('twice', 'answers twice at once', ['wrong'], (stream, ping) => void stream.send(Buffer.concat([ping, ping]))),
   row('drip', 'answers a byte a time', ['reply'], (stream, ping) => drip(stream, ping, 5)),

@@ -15,6 +15,7 @@ import {
   sealVoucher
 } from '../../src/protocols/circuit.ts'
 import { frame, readFrame } from '../../src/protocols/framing.ts'
+import { SEND_PROTOCOL } from '../../src/protocols/send-frames.ts'
 import { plainNode } from '../helpers/plain-node.ts'
 import { type Relay, reserve, startRelay } from '../helpers/relay.ts'
 import { flood, hostileNode } from './peers.ts'
@@ -24,8 +25,9 @@ const asked = { over: ['tcp', 'ws'], commands: ['relay reserve', 'relay check'] 
 const through = { over: ['tcp', 'ws'], commands: ['dial', 'ping', 'send'] } as const
 const failed = (code: string, exit = 1) => ({ code, exit, phase: 'relay' })
 
-/** What is no answer is no grant: the relay is taken to have refused. */
-const unusable = failed('relay_refused', 7)
+/** A relay that refuses has said so, with a status: what is no answer is no refusal. */
+const unusable = failed('malformed_answer')
+const brokenOff = failed('stream_reset')
 
 const never = new AbortController().signal
 const ownKey: PrivateKey = await generateKeyPair('Ed25519')
@@ -136,8 +138,8 @@ async function dying(over: Over): Promise<HostilePeer> {
 export const relayRows: Row[] = [
   ...statusRows,
   asks('silent', 'never answers a request', failed('io_timeout'), () => {}),
-  asks('closes', 'ends the stream instead of an answer', unusable, stream => void stream.close()),
-  asks('resets', 'resets the stream instead of an answer', unusable, stream => stream.abort(new Error('no'))),
+  asks('closes', 'ends the stream instead of an answer', brokenOff, stream => void stream.close()),
+  asks('resets', 'resets the stream instead of an answer', brokenOff, stream => stream.abort(new Error('no'))),
   asks(
     'hangs-up',
     'breaks off when it is asked',
@@ -230,7 +232,7 @@ export const relayRows: Row[] = [
   dialed(
     'garbage',
     'answers with what is no message',
-    failed('relay_refused', 7),
+    unusable,
     stream => void stream.send(frame(Buffer.alloc(64, 0xff)))
   ),
   dialed(
@@ -259,6 +261,22 @@ export const relayRows: Row[] = [
       says: 'lets 1 KiB pass',
       expect: { code: 'connection_reset', exit: 1, phase: 'identify' },
       start: limited({ limitDataBytes: 1024 })
+    }
+  ),
+  dialerRow(
+    'relay',
+    { over: ['tcp', 'ws'], commands: ['send'] },
+    {
+      id: 'tiny-time',
+      says: 'lets bytes pass for a second, to a receiver that says nothing',
+      // on a busy machine that second may be over before the receiver is known
+      expect: { code: 'connection_reset', exit: 1 },
+      async start(over) {
+        const relay = await startRelay({ limitDurationMs: 1000 }, listenOf(over))
+        const node = await plainNode({ listen: [`${relay.addr}/p2p-circuit`] })
+        await node.handle(SEND_PROTOCOL, () => {}, { runOnLimitedConnection: true })
+        return await behind(relay, node)
+      }
     }
   ),
   dialerRow(

@@ -1,5 +1,7 @@
 /** Runs the built p2pctl against one hostile peer, and holds what comes of it against the row. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type Line, type Result, start } from '../helpers/cli.ts'
 import { type Cell, type Expected, expectedOf, type HostilePeer, type Seen } from './rows.ts'
@@ -9,11 +11,25 @@ export const commands: Record<string, (addr: string) => string[]> = {
   dial: addr => ['dial', addr],
   ping: addr => ['ping', '-c', '1', addr],
   send: addr => ['send', addr, 'hello'],
+  'send -f': addr => ['send', addr, '-f', someFile()],
   perf: addr => ['perf', '--upload', '64KiB', '--download', '64KiB', addr],
   forward: addr => ['forward', '--local', '127.0.0.1:0', '--protocol', '/x/hostile', '--for', '500ms', addr],
   'peers --dial': addr => ['peers', '--dial', '--bootstrap', addr],
   'relay check': addr => ['relay', 'check', addr],
   'relay reserve': addr => ['relay', 'reserve', '--for', '500ms', addr]
+}
+
+let folder: string | undefined
+
+/** 8 MiB of nothing, more than a receiver takes in advance. */
+function someFile(): string {
+  if (folder == null) {
+    const made = mkdtempSync(join(tmpdir(), 'p2pctl-hostile-'))
+    process.on('exit', () => rmSync(made, { recursive: true, force: true }))
+    writeFileSync(join(made, 'file'), Buffer.alloc(8 << 20))
+    folder = made
+  }
+  return join(folder, 'file')
 }
 
 /** After this a run is killed, which no row expects. */
@@ -51,7 +67,7 @@ async function once(cell: Cell, timeoutMs: number): Promise<Seen> {
   const seen = seenIn(result.events, result)
   const summary = result.events.at(-1)
   const ms = summary?.type === 'run.summary' ? summary.t_ms : null
-  const allowedMs = row.withinMs + timeoutMs - row.timeoutMs + watched.waitedMs
+  const allowedMs = (row.withinMs * timeoutMs) / row.timeoutMs + watched.waitedMs
   const differs = [
     ...differences(expectedOf(cell), seen),
     ...unclean(result),

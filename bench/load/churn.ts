@@ -11,7 +11,7 @@ import { left } from './connections.ts'
 import { MIB, mib, type Point, rank, round, slope } from './figures.ts'
 import { startFleet } from './fleet.ts'
 import { payloadOf } from './peers.ts'
-import { mallocBytes, openDescriptors, peakRssBytes, rssBytes, startServed } from './served.ts'
+import { mallocBytes, openDescriptors, PATIENCE, peakRssBytes, rssBytes, startServed } from './served.ts'
 
 export interface ChurnResult {
   connections: number
@@ -78,7 +78,18 @@ export async function churn(size: ChurnSize): Promise<ChurnResult> {
 
 async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
   const { connections, every, warmUp, perS = PER_S, progress = () => {}, soFar = () => {} } = size
-  const listen = ['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--recv', inbox, '--keep-free', '1']
+  const listen = [
+    'listen',
+    '-l',
+    '/ip4/127.0.0.1/tcp/0',
+    '--json',
+    '--recv',
+    inbox,
+    '--keep-free',
+    '1',
+    '--limit',
+    PATIENCE
+  ]
   await using listener = startServed(listen, { probed: true })
   const pid = listener.child.pid!
   const addr = (await listener.next('listen.ready')).addrs[0]!
@@ -92,6 +103,8 @@ async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
       if (event.text !== payloadOf(nextMessage++, 100).toString()) wrong++
     } else if (event.type === 'file.received') {
       files++
+    } else if (event.type === 'connection.refused') {
+      progress(`refused for ${event.reason}: ${event.count}`)
     }
   })
   await using crowd = startFleet()

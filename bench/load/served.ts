@@ -29,6 +29,9 @@ export interface Served extends AsyncDisposable {
   stop(): Promise<{ code: number | null; stderr: string }>
 }
 
+/** A peer that has no share of a busy machine for some seconds is no slow one. */
+export const PATIENCE = 'upgrade-timeout=1m'
+
 const ADDR = /\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/\w+(?=\s)/
 const probe = join(import.meta.dirname, 'probe.ts')
 

@@ -126,7 +126,7 @@ export const limitTable = {
     default: 50,
     range: [1, MANY],
     group: 'streams',
-    says: 'streams a second that a peer may open on one connection, and at once; as many as streams with --forward'
+    says: 'streams a second that a peer may open on one connection, and at once; as many again wait; as many as streams with --forward'
   },
   'idle-frames': {
     unit: 'count',

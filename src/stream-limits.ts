@@ -180,7 +180,6 @@ function admit(muxer: StreamMuxer, guard: Guard, refused: (limit: LimitName) => 
   const { limits } = guard
   const fresh = createBucket(limits['new-streams'], limits['new-streams'])
   let open = 0
-  const limitMet = (): LimitName | null => (open >= limits.streams ? 'streams' : fresh.take() ? null : 'new-streams')
   const bound = (stream: Stream): void => {
     const inside = stream as Stream & Buffers
     inside.maxReadBufferLength = limits['read-buffer'] + (muxer.protocol === MPLEX ? MPLEX_FRAME_BYTES : 0)
@@ -193,11 +192,15 @@ function admit(muxer: StreamMuxer, guard: Guard, refused: (limit: LimitName) => 
   }
   const come = async (stream: Stream, on: () => void): Promise<void> => {
     bound(stream)
-    const limit = limitMet()
     try {
-      if (limit != null) throw new LimitError(limit, limits[limit])
+      if (open >= limits.streams) throw new LimitError('streams', limits.streams)
+      // whoever opens one after another, as for each file of a folder, is slowed down and not refused
+      const waitMs = fresh.borrow(limits['new-streams'])
+      if (waitMs == null) throw new LimitError('new-streams', limits['new-streams'])
       open++
       stream.addEventListener('close', () => open--)
+      if (waitMs > 0) await new Promise(resolve => setTimeout(resolve, waitMs))
+      if (stream.status !== 'open') return
       // with a protocol it is taken as it is by libp2p, whose own negotiation a peer can make endless (3.3)
       if (stream.protocol === '') {
         stream.protocol = await negotiate(stream, parts.registrar.getProtocols(), limits['read-buffer'])

@@ -185,25 +185,28 @@ describe('streams', patient, () => {
   const says = (count: number): Buffer[] =>
     Array.from({ length: count }, (_, i) => yamuxFrame(DATA, 0, 1 + 2 * i, hello))
 
-  for (const [limit, title, limits] of [
-    ['streams', 'limit streams: one too many is reset, and said; the others stay', ['streams=3', 'new-streams=100']],
+  for (const [limit, title, limits, most] of [
+    ['streams', 'limit streams: one too many is reset, and said; the others stay', ['streams=3', 'new-streams=100'], 3],
     [
       'new-streams',
-      'limit new-streams: one too many is reset, and said; the others stay',
-      ['streams=100', 'new-streams=3']
+      'limit new-streams: as many again wait, one too many is reset, and said; the others stay',
+      ['streams=100', 'new-streams=3'],
+      6
     ]
   ] as const) {
+    const taken = ({ type, id }: { type: number; id: number }): boolean =>
+      type === DATA && id < 2 * most && id % 2 === 1
     test(title, async () => {
       await using at = await listening(...limits)
       await using fine = await framePeer(at.addr)
-      fine.send(...opens(3), ...says(3))
-      await fine.frames(3, ({ type, id }) => type === DATA && id <= 5 && id % 2 === 1)
+      fine.send(...opens(most), ...says(most))
+      await fine.frames(most, taken)
       assert.equal((await fine.frames(0, ({ flag }) => flag === RST)).length, 0)
       await using over = await framePeer(at.addr)
-      over.send(...opens(4), ...says(4))
+      over.send(...opens(most + 1), ...says(most + 1))
       const [reset] = await over.frames(1, ({ flag, id }) => (flag & RST) !== 0 && id % 2 === 1)
-      assert.equal(reset!.id, 7)
-      await over.frames(3, ({ type, id }) => type === DATA && id <= 5 && id % 2 === 1)
+      assert.equal(reset!.id, 2 * most + 1)
+      await over.frames(most, taken)
       const said = await at.running.next('stream.refused')
       assert.deepEqual([said.limit, said.streams, said.peer_id], [limit, 1, over.node.peerId.toString()])
     })

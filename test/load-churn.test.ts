@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { churn } from '../bench/load/churn.ts'
 
 test('peers come and go, a tenth of them hostile, and messages and files arrive: nothing of them stays', async () => {
-  const result = await churn({ connections: 800, minutes: 5, every: 400, warmUp: 400 })
+  const result = await churn({ connections: 640, minutes: 5, every: 320, warmUp: 320 })
   const { refused, wrong, exit_code, stderr_bytes, messages, files } = result
   assert.deepEqual({ refused, wrong, exit_code, stderr_bytes }, { refused: 0, wrong: 0, exit_code: 0, stderr_bytes: 0 })
   assert.ok(messages > 0 && files > 0 && result.hostile > 0)

@@ -11,7 +11,7 @@ import { left } from './connections.ts'
 import { MIB, mib, type Point, rank, round, slope } from './figures.ts'
 import { startFleet } from './fleet.ts'
 import { payloadOf } from './peers.ts'
-import { openDescriptors, peakRssBytes, rssBytes, startServed } from './served.ts'
+import { mallocBytes, openDescriptors, PATIENCE, peakRssBytes, rssBytes, startServed } from './served.ts'
 
 export interface ChurnResult {
   connections: number
@@ -23,7 +23,11 @@ export interface ChurnResult {
   objects_a_connection: number
   held_mib_for_10000: number
   rss_mib_for_10000: number
+  /** Of that: the heap of V8, in use or not, and what malloc has. */
+  heap_mib_for_10000: number
+  malloc_mib_for_10000: number
   held_mib: number
+  rss_mib: number
   peak_rss_mib: number
   descriptors_before: number
   descriptors_after: number
@@ -33,6 +37,7 @@ export interface ChurnResult {
   wrong: number
   visitor_dial_p99_ms: number
   visitor_ping_p99_ms: number
+  /** Null while it goes on. */
   exit_code: number | null
   stderr_bytes: number
 }
@@ -45,13 +50,17 @@ export interface ChurnSize {
   every: number
   /** Connections before the first of them that counts. */
   warmUp: number
+  /** Connections a second of those who come and go. */
+  perS?: number | undefined
   /** Where a heap snapshot of each look goes. */
   snapshots?: string | undefined
   progress?: (line: string) => void
+  /** Is given what there is after each look that counts. */
+  soFar?: (result: ChurnResult) => void
 }
 
 const AT_ONCE = 8
-/** Connections a second of those who come and go: more than a person's scripts make, from one address. */
+/** More than a person's scripts make, from one address. */
 const PER_S = 60
 const HOSTILE = 0.1
 const FILE_BYTES = 65_536
@@ -68,8 +77,19 @@ export async function churn(size: ChurnSize): Promise<ChurnResult> {
 }
 
 async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
-  const { connections, every, warmUp, progress = () => {} } = size
-  const listen = ['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--recv', inbox, '--keep-free', '1']
+  const { connections, every, warmUp, perS = PER_S, progress = () => {}, soFar = () => {} } = size
+  const listen = [
+    'listen',
+    '-l',
+    '/ip4/127.0.0.1/tcp/0',
+    '--json',
+    '--recv',
+    inbox,
+    '--keep-free',
+    '1',
+    '--limit',
+    PATIENCE
+  ]
   await using listener = startServed(listen, { probed: true })
   const pid = listener.child.pid!
   const addr = (await listener.next('listen.ready')).addrs[0]!
@@ -83,14 +103,20 @@ async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
       if (event.text !== payloadOf(nextMessage++, 100).toString()) wrong++
     } else if (event.type === 'file.received') {
       files++
+    } else if (event.type === 'connection.refused') {
+      progress(`refused for ${event.reason}: ${event.count}`)
     }
   })
   await using crowd = startFleet()
   await using senders = startFleet()
   await using visitors = startFleet()
-  const held: Point[] = []
-  const rss: Point[] = []
-  const kept: Point[] = []
+  const points = {
+    held: [] as Point[],
+    rss: [] as Point[],
+    heap: [] as Point[],
+    malloc: [] as Point[],
+    kept: [] as Point[]
+  }
   const dialMs: number[] = []
   const rttMs: number[] = []
   let [done, hostile, refused, visited] = [0, 0, 0, 0]
@@ -101,7 +127,7 @@ async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
   const messagesOfRound = Math.ceil(every / 5)
   const filesOfRound = Math.ceil(every / 25)
   const comeAndGo = async (): Promise<void> => {
-    const about = { addr, count: every, atOnce: AT_ONCE, perS: PER_S, hostile: HOSTILE, seed: done }
+    const about = { addr, count: every, atOnce: AT_ONCE, perS, hostile: HOSTILE, seed: done }
     const fileSeq = sentFiles
     const [came, sent, filed, visitor] = await Promise.all([
       crowd.ask('churn', about),
@@ -120,39 +146,48 @@ async function churnInto(inbox: string, size: ChurnSize): Promise<ChurnResult> {
     if (sent.confirmed !== messagesOfRound || !sameFiles(inbox, fileSeq, filesOfRound, filed.sha256)) wrong++
     for (const error of new Set([...came.errors, ...visitor.errors])) progress(error)
   }
+  const resultNow = (): ChurnResult => {
+    const mibFor10000 = (of: Point[]): number => round((slope(of) * 10_000) / MIB, 2)
+    return {
+      connections: done + visited,
+      hostile,
+      minutes: round(minutes(), 2),
+      refused,
+      objects_a_connection: round(slope(points.kept), 3),
+      held_mib_for_10000: mibFor10000(points.held),
+      rss_mib_for_10000: mibFor10000(points.rss),
+      heap_mib_for_10000: mibFor10000(points.heap),
+      malloc_mib_for_10000: mibFor10000(points.malloc),
+      held_mib: mib(points.held.at(-1)!.y),
+      rss_mib: mib(points.rss.at(-1)!.y),
+      peak_rss_mib: mib(peakRssBytes(pid)),
+      descriptors_before: descriptorsBefore,
+      descriptors_after: openDescriptors(pid),
+      messages,
+      files,
+      wrong: wrong + Math.abs(messages - nextMessage) + Math.abs(files - sentFiles),
+      visitor_dial_p99_ms: round(rank(dialMs, 0.99)),
+      visitor_ping_p99_ms: round(rank(rttMs, 0.99), 2),
+      exit_code: null,
+      stderr_bytes: 0
+    }
+  }
   while (done < connections && minutes() < size.minutes) {
     await comeAndGo()
     await delay(REST_MS)
-    const { bytes, objects } = await listener.held(snapshotOf(size, held))
-    const now = { rss: rssBytes(pid), descriptors: openDescriptors(pid) }
+    const { bytes, heap, objects } = await listener.held(snapshotOf(size, done))
+    const now = { rss: rssBytes(pid), malloc: mallocBytes(pid), descriptors: openDescriptors(pid) }
     progress(
-      `${done} connections, ${round(minutes())} min: held ${mib(bytes)} MiB, ${objects} objects, rss ${mib(now.rss)} MiB, ` +
-        `${now.descriptors} descriptors, ${refused} refused, ${wrong} wrong`
+      `${done} connections, ${round(minutes())} min: held ${mib(bytes)} MiB, ${objects} objects, rss ${mib(now.rss)} MiB ` +
+        `(heap ${mib(heap)}, malloc ${mib(now.malloc)}), ${now.descriptors} descriptors, ${refused} refused, ${wrong} wrong`
     )
     if (done < warmUp) continue
-    held.push({ x: done + visited, y: bytes })
-    rss.push({ x: done + visited, y: now.rss })
-    kept.push({ x: done + visited, y: objects })
+    const values = { held: bytes, rss: now.rss, heap, malloc: now.malloc, kept: objects }
+    for (const [name, y] of Object.entries(values)) points[name as keyof typeof points].push({ x: done + visited, y })
+    if (points.held.length > 1) soFar(resultNow())
   }
   await left(() => openDescriptors(pid) <= descriptorsBefore)
-  const result = {
-    connections: done + visited,
-    hostile,
-    minutes: round(minutes(), 2),
-    refused,
-    objects_a_connection: round(slope(kept), 3),
-    held_mib_for_10000: round((slope(held) * 10_000) / MIB, 2),
-    rss_mib_for_10000: round((slope(rss) * 10_000) / MIB, 2),
-    held_mib: mib(held.at(-1)!.y),
-    peak_rss_mib: mib(peakRssBytes(pid)),
-    descriptors_before: descriptorsBefore,
-    descriptors_after: openDescriptors(pid),
-    messages,
-    files,
-    wrong: wrong + Math.abs(messages - nextMessage) + Math.abs(files - sentFiles),
-    visitor_dial_p99_ms: round(rank(dialMs, 0.99)),
-    visitor_ping_p99_ms: round(rank(rttMs, 0.99), 2)
-  }
+  const result = resultNow()
   const { code, stderr } = await listener.stop()
   if (stderr !== '') progress(stderr)
   return { ...result, exit_code: code, stderr_bytes: stderr.length }
@@ -168,6 +203,6 @@ function sameFiles(inbox: string, from: number, count: number, sha256: string): 
   return exact
 }
 
-function snapshotOf({ snapshots }: ChurnSize, held: Point[]): string | undefined {
-  return snapshots == null ? undefined : join(snapshots, `${held.length}.heapsnapshot`)
+function snapshotOf({ snapshots }: ChurnSize, connections: number): string | undefined {
+  return snapshots == null ? undefined : join(snapshots, `${connections}.heapsnapshot`)
 }

@@ -1,7 +1,7 @@
 /** `listen` with many connections at once: does everybody get in, what does one cost, and is somebody new served well? */
 import { mib, rank, round } from './figures.ts'
 import { startFleet, startFleets } from './fleet.ts'
-import { cpuMs, openDescriptors, rssBytes, startServed } from './served.ts'
+import { cpuMs, openDescriptors, rssBytes, PATIENCE, startServed } from './served.ts'
 
 export interface ConnectionsResult {
   connections: number
@@ -30,7 +30,7 @@ export async function holdConnections({
   visits: number
 }): Promise<ConnectionsResult> {
   // room for whoever visits; and memory that is meant to be used is no reason to refuse
-  const limits = `connections=${count + 32},connections-per-ip=${count + 32},memory-refuse=2GiB,memory-close=3GiB`
+  const limits = `connections=${count + 32},connections-per-ip=${count + 32},memory-refuse=2GiB,memory-close=3GiB,${PATIENCE}`
   await using listener = startServed(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json', '--limit', limits])
   const pid = listener.child.pid!
   const { addrs } = await listener.next('listen.ready')

@@ -17,6 +17,7 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string' },
     minutes: { type: 'string', default: '60' },
+    'per-second': { type: 'string', default: '60' },
     gib: { type: 'string', default: '10' },
     snapshots: { type: 'string' },
     // the table anew, from what is in docs/load.json
@@ -32,7 +33,7 @@ const forms: Record<string, () => Promise<object>> = {
   'listen-3000': () => holdConnections({ count: 3000, visits: 100 }),
   relay: () => relayMany({ reservations: 1000, circuits: 500, bytes: 65_536 }),
   'messages-one-stream': () => linesOfOneStream(1_000_000),
-  'messages-a-stream-each': () => streamsOfMessages(100_000),
+  'messages-a-stream-each': () => streamsOfMessages(100_000, ['new-streams=100000']),
   'file-slow-reader': () => streamToSlowReader(Number(values.gib) * GIB, 64),
   'file-slow-receiver': () => fileToSlowReceiver(Number(values.gib) * GIB),
   churn: () =>
@@ -41,8 +42,10 @@ const forms: Record<string, () => Promise<object>> = {
       minutes: Number(values.minutes),
       every: 2000,
       warmUp: 4000,
+      perS: Number(values['per-second']),
       snapshots: values.snapshots,
-      progress: say
+      progress: say,
+      soFar: result => keep('churn', result)
     })
 }
 
@@ -53,20 +56,21 @@ const unknown = wanted.filter(name => !(name in forms))
 if (unknown.length > 0) throw new Error(`--only takes ${Object.keys(forms).join(', ')}, not ${unknown.join(', ')}`)
 for (const name of wanted) {
   say(`${name} ...`)
-  const result = await forms[name]!()
-  const row = { ...about(), ...result } as Row
-  const rows: Rows = { ...JSON.parse(readFileSync(results, 'utf8')), [name]: row }
-  const sorted = Object.fromEntries(
-    Object.keys(forms).flatMap(form => (rows[form] == null ? [] : [[form, rows[form]]]))
-  )
-  writeFileSync(results, `${JSON.stringify(sorted, null, 2)}\n`)
-  say(JSON.stringify(row))
+  say(JSON.stringify(keep(name, await forms[name]!())))
 }
 const rows: Rows = JSON.parse(readFileSync(results, 'utf8'))
 const [START, END] = ['<!-- figures -->\n', '<!-- end -->']
 const [before, rest] = readFileSync(page, 'utf8').split(START) as [string, string]
 writeFileSync(page, `${before}${START}${tableOf(rows)}${rest.slice(rest.indexOf(END))}`)
 process.exit()
+
+function keep(name: string, result: object): Row {
+  const row = { ...about(), ...result } as Row
+  const rows: Rows = { ...JSON.parse(readFileSync(results, 'utf8')), [name]: row }
+  const sorted = Object.keys(forms).flatMap(form => (rows[form] == null ? [] : [[form, rows[form]]]))
+  writeFileSync(results, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`)
+  return row
+}
 
 function about(): object {
   const versionOf = (path: string): string => JSON.parse(readFileSync(join(root, path, 'package.json'), 'utf8')).version

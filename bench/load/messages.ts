@@ -61,10 +61,9 @@ export async function linesOfOneStream(count: number): Promise<MessagesResult> {
   }
 }
 
-/** A stream for each message, each with its receipt: what `send ADDR TEXT` does, on one connection. */
-export async function streamsOfMessages(count: number): Promise<MessagesResult> {
-  const limits = 'new-streams=100000,idle-frames=1000000'
-  await using listener = startServed([...LISTEN, '--json', '--limit', limits])
+/** A stream for each message, each with its receipt, on one connection: what `send -f FOLDER` does for each file. */
+export async function streamsOfMessages(count: number, limits: string[] = []): Promise<MessagesResult> {
+  await using listener = startServed([...LISTEN, '--json', ...limits.flatMap(limit => ['--limit', limit])])
   const addr = (await listener.next('listen.ready')).addrs[0]!
   let received = 0
   let wrong = 0

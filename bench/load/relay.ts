@@ -2,7 +2,7 @@
 import { left } from './connections.ts'
 import { mib, round } from './figures.ts'
 import { startFleets } from './fleet.ts'
-import { cpuMs, openDescriptors, rssBytes, startServed } from './served.ts'
+import { cpuMs, openDescriptors, rssBytes, PATIENCE, startServed } from './served.ts'
 
 export interface RelayResult {
   reservations: number
@@ -35,7 +35,7 @@ const AT_ONCE = 8
 
 export async function relayMany({ reservations, circuits, bytes }: RelaySize): Promise<RelayResult> {
   const most = ['--max-reservations', `${reservations}`, '--max-circuits', `${circuits}`]
-  const limits = `connections=${reservations + 32},connections-per-ip=${reservations + 32},memory-refuse=2GiB,memory-close=3GiB`
+  const limits = `connections=${reservations + 32},connections-per-ip=${reservations + 32},memory-refuse=2GiB,memory-close=3GiB,${PATIENCE}`
   // js-libp2p's peers count both ways together (circuit-relay-v2 4.2); beside it, their handshake within the circuit
   const room = ['--limit-data', `${4 * bytes + 65_536}`, '--limit-duration', '10m']
   const listen = ['-l', '/ip4/127.0.0.1/tcp/0', '--json', '--limit', limits]

@@ -10,6 +10,8 @@ import { bin, cleanEnv } from '../../test/helpers/cli.ts'
 /** Of the heap and beside it; and the number of those objects that each connection and event has some of. */
 export interface Held {
   bytes: number
+  /** What V8 has of the system for its heap, in use or not. */
+  heap: number
   objects: number
 }
 
@@ -26,6 +28,9 @@ export interface Served extends AsyncDisposable {
   /** Ends it in order; its exit code, and what it said on stderr. */
   stop(): Promise<{ code: number | null; stderr: string }>
 }
+
+/** A peer that has no share of a busy machine for some seconds is no slow one. */
+export const PATIENCE = 'upgrade-timeout=1m'
 
 const ADDR = /\/ip4\/127\.0\.0\.1\/tcp\/\d+\/p2p\/\w+(?=\s)/
 const probe = join(import.meta.dirname, 'probe.ts')
@@ -94,6 +99,19 @@ export function peakRssBytes(pid: number): number {
   return statusOf(pid, 'VmHWM')
 }
 
+/** What malloc has: its heap and its arenas, which begin at multiples of 64 MiB (glibc). */
+export function mallocBytes(pid: number): number {
+  const mappings = readFileSync(`/proc/${pid}/smaps`, 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+  return mappings.reduce((sum, mapping) => (ofMalloc(mapping) ? sum + kib(mapping, 'Rss') * 1024 : sum), 0)
+}
+
+const ARENA = /^[0-9a-f]*[048c]000000-[0-9a-f]+ rw-p 00000000 00:00 0\s*$/m
+
+function ofMalloc(mapping: string): boolean {
+  const [range] = mapping.split('\n', 1) as [string]
+  return range.endsWith('[heap]') || ARENA.test(range)
+}
+
 export function openDescriptors(pid: number): number {
   return readdirSync(`/proc/${pid}/fd`).length
 }
@@ -105,5 +123,9 @@ export function cpuMs(pid: number): number {
 }
 
 function statusOf(pid: number, field: string): number {
-  return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
+  return kib(readFileSync(`/proc/${pid}/status`, 'utf8'), field) * 1024
+}
+
+function kib(text: string, field: string): number {
+  return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(text)![1])
 }

@@ -21,10 +21,11 @@ const goals: Record<string, [what: string, figures: (row: Row) => string]> = {
     '`listen --recv`, peers come and go, a tenth hostile, messages and files meanwhile',
     row =>
       `${row.connections} connections in ${row.minutes} min (${row.hostile} hostile), ${row.refused} honest ones refused; for 10,000 ` +
-      `connections ${row.held_mib_for_10000} MiB more held after a collection, ${row.rss_mib_for_10000} MiB more resident; descriptors ` +
+      `connections ${row.held_mib_for_10000} MiB more held after a collection, ${row.rss_mib_for_10000} MiB more resident${partsOf(row)}, ` +
+      `peak ${row.peak_rss_mib} MiB; descriptors ` +
       `${row.descriptors_before} before, ${row.descriptors_after} after; ${row.messages} messages and ${row.files} files, ${row.wrong} ` +
-      `wrong; a new peer: dial p99 ${row.visitor_dial_p99_ms} ms, ping p99 ${row.visitor_ping_p99_ms} ms; peak ${row.peak_rss_mib} ` +
-      `MiB; exit ${row.exit_code}, ${row.stderr_bytes} bytes on stderr`
+      `wrong; a new peer: dial p99 ${row.visitor_dial_p99_ms} ms, ping p99 ${row.visitor_ping_p99_ms} ms; ` +
+      (row.exit_code == null ? 'it went on' : `exit ${row.exit_code}, ${row.stderr_bytes} bytes on stderr`)
   ]
 }
 
@@ -41,6 +42,11 @@ export function tableOf(rows: Rows): string {
   )
   const head = ['| what | figures | date, load average |', '|---|---|---|']
   return `\n${[...head, ...lines].join('\n')}\n\nMeasured with ${[...new Set(versions)].join('; ')}.\n\n`
+}
+
+/** Of what is resident; an earlier run did not look. */
+function partsOf({ heap_mib_for_10000: heap, malloc_mib_for_10000: malloc, rss_mib: rss }: Row): string {
+  return rss == null ? '' : ` (heap ${heap}, malloc ${malloc}), ${rss} MiB in the end`
 }
 
 function connectionsOf(row: Row): string {

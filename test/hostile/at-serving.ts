@@ -84,6 +84,9 @@ const STRANGERS = ['--limit', `exempt-loopback=0,upgrade-timeout=${UPGRADE_MS}ms
 
 const kinds: Record<Kind, (folder: string, relay: string | null) => { args: string[]; within?: string[] }> = {
   listen: folder => ({ args: ['listen', ...loopback('', '/ws'), ...taking(folder), ...STRANGERS] }),
+  'listen, watched': () => ({
+    args: ['listen', ...loopback(''), '--metrics', '127.0.0.1:0', '--health', '127.0.0.1:0', ...STRANGERS]
+  }),
   'listen, few descriptors': () => ({
     args: ['listen', ...loopback('', '/ws'), ...STRANGERS],
     within: ['sh', '-c', 'ulimit -n 80; exec "$0" "$@"']
@@ -170,7 +173,7 @@ async function startServer(
     running,
     pid: ready.pid,
     addrs,
-    url: 'url' in ready && ready.url != null ? new URL(kind === 'exporter' ? '/-/healthy' : '/', ready.url) : null,
+    url: urlOf(kind, ready),
     peerId: 'peer_id' in ready ? String(ready.peer_id) : '',
     identity,
     relay: relay?.addr ?? null,
@@ -180,6 +183,12 @@ async function startServer(
       await relay?.running[Symbol.asyncDispose]()
     }
   }
+}
+
+/** Where HTTP is served, at the path that an honest client asks for. */
+function urlOf(kind: Kind, ready: Partial<Record<'url' | 'metrics_url', string>>): URL | null {
+  if (ready.metrics_url != null) return new URL(ready.metrics_url)
+  return ready.url == null ? null : new URL(kind === 'exporter' ? '/-/healthy' : '/', ready.url)
 }
 
 async function startRelay(): Promise<{ running: Running; addr: string }> {

@@ -126,10 +126,18 @@ function leaveWithPeer(connection: MessageStream, muxer: StreamMuxer & Yamux): v
 
 /** Reads nothing for so long; the peer has to wait, and loses nothing. */
 function rest(connection: MessageStream & Inside, ms: number): void {
-  if (connection.status !== 'open' || connection.readStatus !== 'readable') return
-  connection.pause()
-  const timer = setTimeout(() => {
-    if (connection.status === 'open' && connection.readStatus === 'paused') connection.resume()
-  }, ms)
+  if (!ifItCan(connection, 'readable', () => connection.pause())) return
+  const timer = setTimeout(ifItCan, ms, connection, 'paused', () => connection.resume())
   connection.addEventListener('close', () => clearTimeout(timer))
+}
+
+/** What is below a connection may have ended before it: then it throws (@libp2p/utils 7.4). */
+function ifItCan(connection: MessageStream & Inside, readStatus: string, change: () => void): boolean {
+  if (connection.status !== 'open' || connection.readStatus !== readStatus) return false
+  try {
+    change()
+    return true
+  } catch {
+    return false
+  }
 }

@@ -259,7 +259,7 @@ function shell(line: string, env: Record<string, string>): Promise<Pick<Result, 
 const marks = {
   libp2p: 'libp2p:connection-manager',
   noise: 'Noise_XX',
-  yamux: '/yamux/1.0.0',
+  yamux: 'Both endpoints are clients',
   tls: '1.3.6.1.4.1.53594.1.1',
   mplex: 'rate limit hit when opening too many new streams',
   pnet: 'protecting the connection',

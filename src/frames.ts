@@ -4,6 +4,8 @@
 export interface FrameToll {
   /** A frame without data. `owed`: one of those that we gave cause for with what we sent. */
   idle(owed: boolean): void
+  /** A frame with less than SMALL_BYTES of data, which costs as much as a large one. */
+  small(): void
   /** A frame that says it is longer than a stream may receive. */
   long(bytes: number): void
 }
@@ -14,6 +16,8 @@ export interface Frames {
   /** One frame of ours: what begins with its header, and the length of all of it. */
   sent(head: Uint8Array, bytes: number): void
 }
+
+export const SMALL_BYTES = 64
 
 /** https://github.com/hashicorp/yamux/blob/master/spec.md */
 const HEADER_BYTES = 12
@@ -46,6 +50,7 @@ export function yamuxFrames(maxFrameBytes: number, toll: FrameToll): Frames {
     if (type === DATA) {
       if (length > maxFrameBytes) toll.long(length)
       if (length > 0) {
+        if (length < SMALL_BYTES) toll.small()
         skip = length
         return
       }

@@ -1,6 +1,7 @@
 /** The sockets below a guarded transport: those that come in ask the gate first, and their bytes are counted. */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe } from 'node:diagnostics_channel'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import type { Server, Socket } from 'node:net'
 import type { Server as TlsServer } from 'node:tls'
 import type { Listener } from '@libp2p/interface'
@@ -34,8 +35,9 @@ export function tooEarly(): Failure {
 /** What @libp2p/tcp 11.0 and @libp2p/websockets 10.1 keep to themselves; the listeners of others have none of it. */
 interface Served {
   server?: Server
-  /** For wss, once it listens. */
-  https?: TlsServer
+  /** For ws and wss, once they listen. */
+  http?: HttpServer
+  https?: HttpServer & TlsServer
   wsServer?: { options: { maxPayload: number } }
 }
 
@@ -70,9 +72,20 @@ export function guardListener(listener: Listener, gate: Gate): Listener {
       const current = visiting()
       if (current != null) countBytes(socket, current)
     })
+    if (served.http != null) answerRequests(served.http)
+    if (served.https != null) answerRequests(served.https)
     await listening
   }
   return listener
+}
+
+/** Its own answer leaves the connection open for another request, and so a place taken (@libp2p/websockets 10.1). */
+function answerRequests(server: HttpServer): void {
+  server.removeAllListeners('request')
+  server.on('request', (_: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(400, { 'Content-Type': 'text/plain', Connection: 'close' })
+    response.end('Only WebSocket connections are supported\n')
+  })
 }
 
 /** `push` is where a socket hands over what it has read (Node 22 to 24): a listener for data would take it from libp2p. */

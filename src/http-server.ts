@@ -32,6 +32,7 @@ const REQUEST_MS = 10_000
 const IDLE_MS = 15_000
 const CHECK_MS = 1000
 const MAX_CONNECTIONS = 256
+const MAX_REQUESTS = 100
 const MAX_HEADER_BYTES = 8192
 
 /** Throws Failure: address_in_use, address_not_available. */
@@ -50,6 +51,8 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
     }
   )
   server.maxConnections = maxConnections
+  // asked all at once, they are all answered at once
+  server.maxRequestsPerSocket = MAX_REQUESTS
   // a client that asks and then reads nothing, too
   server.setTimeout(idleMs)
   await listen(server, options)

@@ -135,6 +135,13 @@ export const limitTable = {
     group: 'streams',
     says: 'frames a second without data (yamux pings, window updates, resets)'
   },
+  'small-frames': {
+    unit: 'count',
+    default: 10_000,
+    range: [1, MANY],
+    group: 'streams',
+    says: 'frames a second with less than 64 bytes of data; the next ones wait'
+  },
   'read-buffer': {
     unit: 'bytes',
     default: MIB,
@@ -147,7 +154,7 @@ export const limitTable = {
     default: MIB,
     range: [64 * KIB, 2 ** 30],
     group: 'streams',
-    says: 'what may wait to be sent on one stream to a peer that does not read'
+    says: 'what may wait to be sent on one stream to a peer that does not read, and as much of what a muxer answers'
   },
   'identify-protocols': {
     unit: 'count',

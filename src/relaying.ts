@@ -60,6 +60,7 @@ export async function prepareRelay(options: RelayOptions): Promise<Relaying> {
     maxCircuits: options.maxCircuits,
     maxCircuitsPerPeer: options.maxCircuitsPerPeer,
     maxReservationsPerIp: options.maxReservationsPerIp,
+    exemptLoopback: options.limit?.['exempt-loopback'] !== 0,
     mayUse,
     trafficMs: TRAFFIC_MS,
     report: event => void queue.push(event),

@@ -1,9 +1,10 @@
 import type { noise } from '@chainsafe/libp2p-noise'
 import type { ConnectionEncrypter, StreamMuxerFactory } from '@libp2p/interface'
+import { windowOf } from './frame-limits.ts'
 import type { Limits } from './limits.ts'
 import type { Components } from './node.ts'
 import type { MuxerName, SecurityName } from './offers.ts'
-import { guarded, windowOf } from './stream-limits.ts'
+import { guarded } from './stream-limits.ts'
 import { stopClock, tracedEncrypter } from './trace.ts'
 
 type EncrypterFactory = (components: Components) => ConnectionEncrypter

@@ -13,9 +13,11 @@ import type {
   UpgraderWithoutEncryptionOptions
 } from '@libp2p/interface'
 import { createBucket } from './bucket.ts'
-import { type Frames, type FrameToll, yamuxFrames } from './frames.ts'
+import { limitFrames, MPLEX } from './frame-limits.ts'
+import type { FrameToll } from './frames.ts'
 import type { LimitName, Limits } from './limits.ts'
 import type { Components } from './node.ts'
+import { joinPieces, type Pieces } from './pieces.ts'
 import { negotiate } from './protocols/negotiate.ts'
 
 /** One connection, and what its peer did that was too much. */
@@ -46,29 +48,16 @@ export class LimitError extends Error {
 interface Buffers {
   maxReadBufferLength: number
   maxWriteBufferLength: number
-  readBuffer: { bufs: Uint8Array[]; byteLength: number; subarray(): Uint8Array; consume(bytes: number): void } & {
-    append(bytes: Uint8Array): void
-  }
+  readBuffer: Pieces
   onData(data: unknown): void
-}
-
-/** What the muxer of mplex has inside (@libp2p/mplex 12.0). */
-interface Mplex {
-  handleMessage(message: { type: number; data?: { byteLength: number } }): void
 }
 
 /** Of the node; they are not all there when its muxers are made. */
 type Parts = Pick<Components, 'registrar'>
 
-const YAMUX = '/yamux/1.0.0'
-const MPLEX = '/mplex/6.7.0'
 /** A frame of mplex may be as large, and comes whole. */
 const MPLEX_FRAME_BYTES = 1 << 20
 const TELL_EVERY_MS = 1000
-/** As many pieces may wait for a reader before they are put together, and one for so many bytes that wait. */
-const MOST_PIECES = 64
-const PIECE_BYTES = 256
-
 /** By the list of the streams that a connection has of its muxer. */
 const guards = new WeakMap<Stream[], Guard>()
 
@@ -77,15 +66,9 @@ export function guardOf(connection: Connection): Guard | undefined {
   return guards.get(connection.streams)
 }
 
-/** The largest window of a stream, so that what was sent to a paused one has room. */
-export function windowOf(limits: Limits): number {
-  return limits['read-buffer']
-}
-
 /** Muxers whose peers are held to the limits. */
 export function guarded(factory: StreamMuxerFactory, limits: Limits, parts: Parts): StreamMuxerFactory {
   const createStreamMuxer = (connection: MessageStream): StreamMuxer => {
-    const idle = createBucket(limits['idle-frames'], limits['idle-frames'])
     const close = (limit: LimitName): void => {
       if (guard.closedFor != null) return
       guard.closedFor = limit
@@ -93,14 +76,6 @@ export function guarded(factory: StreamMuxerFactory, limits: Limits, parts: Part
       muxer.abort(error)
       connection.abort(error)
     }
-    const toll: FrameToll = {
-      idle: owed => owed || idle.take() || close('idle-frames'),
-      long: () => close('read-buffer')
-    }
-    const over = (): boolean => guard.closedFor != null
-    if (factory.protocol === YAMUX) watchFrames(connection, yamuxFrames(windowOf(limits), toll), over)
-    const muxer = factory.createStreamMuxer(connection)
-    if (factory.protocol === MPLEX) watchMessages(muxer as StreamMuxer & Mplex, toll, over)
     const guard: Guard = {
       limits,
       closedFor: null,
@@ -108,6 +83,11 @@ export function guarded(factory: StreamMuxerFactory, limits: Limits, parts: Part
         return muxer.status === 'closed'
       }
     }
+    const { muxer, toll } = limitFrames(factory.protocol, connection, () => factory.createStreamMuxer(connection), {
+      limits,
+      close,
+      over: () => guard.closedFor != null
+    })
     guards.set(muxer.streams, guard)
     admit(muxer, guard, refusals(guard, connection, toll), parts)
     return muxer
@@ -128,29 +108,6 @@ export function guardStreams(upgrader: Upgrader, limits: Limits, parts: Parts): 
     await upgradeInbound.call(upgrader, connection, withGuard(options))
   upgrader.upgradeOutbound = async (connection, options) =>
     await upgradeOutbound.call(upgrader, connection, withGuard(options))
-}
-
-/** Before the muxer listens, so that what is too much never gets to it. */
-function watchFrames(connection: MessageStream, frames: Frames, over: () => boolean): void {
-  connection.addEventListener('message', event => {
-    if (!over()) frames.received(event.data instanceof Uint8Array ? [event.data] : event.data)
-    if (over()) event.stopImmediatePropagation()
-  })
-  const send = connection.send.bind(connection)
-  connection.send = data => {
-    const [head] = data instanceof Uint8Array ? [data] : data
-    frames.sent(head!, data.byteLength)
-    return send(data)
-  }
-}
-
-function watchMessages(muxer: Mplex, toll: FrameToll, over: () => boolean): void {
-  const handleMessage = muxer.handleMessage.bind(muxer)
-  muxer.handleMessage = message => {
-    if (over()) return
-    if ((message.data?.byteLength ?? 0) === 0) toll.idle(false)
-    if (!over()) handleMessage(message)
-  }
 }
 
 /** Counts the streams that were reset, and tells of them. */
@@ -184,7 +141,7 @@ function admit(muxer: StreamMuxer, guard: Guard, refused: (limit: LimitName) => 
     const inside = stream as Stream & Buffers
     inside.maxReadBufferLength = limits['read-buffer'] + (muxer.protocol === MPLEX ? MPLEX_FRAME_BYTES : 0)
     inside.maxWriteBufferLength = limits['write-buffer']
-    joinPieces(inside)
+    joinWaiting(inside)
     stream.addEventListener('close', ({ error }) => {
       if (error instanceof LimitError && error.limit !== guard.closedFor) refused(error.limit)
       else if (error?.name === 'StreamBufferError') refused(bufferOf(error))
@@ -228,19 +185,11 @@ function bufferOf(error: Error): LimitName {
   return error.message.startsWith('Read') ? 'read-buffer' : 'write-buffer'
 }
 
-/**
- * What waits for a reader is kept as it came, and a byte in a frame of its own takes more than 100 (@libp2p/utils 7.4):
- * a stream that nobody reads would take a hundred times what its limit says.
- */
-function joinPieces(stream: Buffers): void {
+/** What waits for a reader, however it came. */
+function joinWaiting(stream: Buffers): void {
   const onData = stream.onData.bind(stream)
   stream.onData = data => {
     onData(data)
-    const { readBuffer } = stream
-    const most = Math.max(MOST_PIECES, readBuffer.byteLength / PIECE_BYTES)
-    if (readBuffer.bufs.length <= most) return
-    const whole = readBuffer.subarray()
-    readBuffer.consume(whole.byteLength)
-    readBuffer.append(whole)
+    joinPieces(stream.readBuffer)
   }
 }

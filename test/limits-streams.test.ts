@@ -19,7 +19,9 @@ import {
   ACK,
   DATA,
   dialedFramePeer,
+  type FramePeer,
   framePeer,
+  GO_AWAY,
   PING as PING_FRAME,
   RST,
   SYN,
@@ -155,6 +157,77 @@ describe('frames', patient, () => {
     await over.closed
     assert.equal((await at.running.next('connection.close')).limit, 'read-buffer')
   })
+
+  test('limit small-frames: as many as are allowed are read at once, and one more only after a rest', async () => {
+    const most = 20
+    await using node = await openNode({ limit: { 'small-frames': most } })
+    await listenOn(node, LOCAL)
+    await node.libp2p.handle(ECHO, stream => void stream.addEventListener('message', ({ data }) => stream.send(data)))
+    /** A peer, and how often it was not read from. */
+    const visited = async () => {
+      const opened = once(node.libp2p as unknown as EventTarget, 'connection:open')
+      const peer = await framePeer(addrsOf(node)[0]!)
+      const [{ detail }] = (await opened) as [CustomEvent<Connection>]
+      const { maConn } = detail as unknown as { maConn: { pause(): void } }
+      const pause = maConn.pause.bind(maConn)
+      const seen = { peer, rests: 0, [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose]() }
+      maConn.pause = () => {
+        seen.rests++
+        pause()
+      }
+      return seen
+    }
+    const echoed = async (peer: FramePeer, bytes: number): Promise<void> => {
+      // what it begins with is no small frame
+      const head = Buffer.concat([Buffer.from(`\x13/multistream/1.0.0\n\x0c${ECHO}\n`), Buffer.alloc(64)])
+      const small = Array.from({ length: bytes }, () => yamuxFrame(DATA, 0, 1001, Buffer.of(1)))
+      peer.send(yamuxFrame(WINDOW, SYN, 1001, 0), yamuxFrame(DATA, 0, 1001, head), ...small)
+      for (let count = 1, came = 0; came < 33 + 64 + bytes; count++) {
+        const data = await peer.frames(count, ({ type }) => type === DATA)
+        came = data.reduce((sum, { length }) => sum + length, 0)
+      }
+    }
+    await using fine = await visited()
+    await echoed(fine.peer, most)
+    assert.equal(fine.rests, 0)
+    await using over = await visited()
+    await echoed(over.peer, most + 1)
+    assert.equal(over.rests, 1)
+    assert.equal(over.peer.connection.status, 'open')
+  })
+
+  test('limit write-buffer: likewise what a muxer answers to a peer that never reads', async () => {
+    const limits = { 'idle-frames': 1_000_000, 'write-buffer': 64 * KIB }
+    await using node = await openNode({ limit: limits })
+    await listenOn(node, LOCAL)
+    const opened = once(node.libp2p as unknown as EventTarget, 'connection:open')
+    await using peer = await framePeer(addrsOf(node)[0]!)
+    const [{ detail: inbound }] = (await opened) as [CustomEvent<Connection>]
+    peer.pause()
+    let closed = false
+    void once(inbound as unknown as EventTarget, 'close').then(() => {
+      closed = true
+    })
+    // until the buffers of the system are full, and ours too
+    for (let sent = 0; sent < 1_000_000 && !closed; sent += 1000) {
+      peer.send(...pings(1000))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    assert.equal(guardOf(inbound)!.closedFor, 'write-buffer')
+  })
+
+  for (const [title, code] of [
+    ['in order', 0],
+    ['with a code that there is not', 99]
+  ] as const) {
+    test(`a peer that goes away ${title} is not kept`, async () => {
+      await using at = await listening('streams=64')
+      await using peer = await framePeer(at.addr)
+      peer.send(yamuxFrame(GO_AWAY, 0, 0, code))
+      await peer.closed
+      assert.equal((await at.running.next('connection.close')).peer_id, peer.node.peerId.toString())
+    })
+  }
 
   test('mplex: likewise, its frames without data', async () => {
     await using node = await openNode({ muxer: ['mplex'], limit: { 'idle-frames': 20 } })

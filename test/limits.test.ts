@@ -68,6 +68,7 @@ describe('every limit has its test', () => {
       streams: 64,
       'new-streams': 50,
       'idle-frames': 1000,
+      'small-frames': 10_000,
       'read-buffer': MIB,
       'write-buffer': MIB,
       'identify-protocols': 256,

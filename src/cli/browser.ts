@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { runs } from './calls.ts'
-import { common, examples, monitored, OWN, stunOption } from './options.ts'
+import { common, examples, limitOption, monitored, OWN, stunOption } from './options.ts'
 import { count, duration, port, size } from './parse.ts'
 
 /** The row of `browser` in the command table. */
@@ -44,6 +44,7 @@ export function declareBrowser(command: Command): Command {
         .argParser(size)
     )
     .addOption(own('--no-limits', 'let them talk and send for as long as they like'))
+    .addOption(limitOption().conflicts('relay'))
     .addOption(own('--exit-after <n>', 'stop when this many connections have ended').argParser(count))
     .optionsGroup('A relay of somebody else:')
     .option('--relay <addr>', 'pages use this one, and none is run here')

@@ -23,7 +23,7 @@ import { ownAddrs } from '../watch.ts'
 export interface Options
   extends RelayRules,
     MonitorOptions,
-    Pick<ServeOptions, 'identity' | 'readyFile' | 'for' | 'exitAfter'> {
+    Pick<ServeOptions, 'identity' | 'readyFile' | 'for' | 'exitAfter' | 'limit'> {
   /** Of the page; 0 and none let the system choose. */
   port?: number
   /** An IP address of this machine, for the page and the relay. */

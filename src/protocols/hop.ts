@@ -45,8 +45,10 @@ export interface RelayOptions {
   maxCircuits?: number | undefined
   /** From and to one peer together; 16 unless told. */
   maxCircuitsPerPeer?: number | undefined
-  /** 8 unless told; loopback is exempt. */
+  /** 8 unless told. */
   maxReservationsPerIp?: number | undefined
+  /** False counts this machine itself like any other. */
+  exemptLoopback?: boolean | undefined
   /** Who may reserve and ask for circuits; everybody unless told. */
   mayUse?: ((peer: PeerId, addr: Multiaddr) => boolean) | undefined
   /** How often to report what passes through open circuits; never unless told. */
@@ -108,6 +110,7 @@ function createRelay(options: RelayOptions, components: RelayComponents): RelayS
     max: options.maxReservations,
     ttlMs: Math.min(options.ttlMs, MAX_TIMER_MS),
     maxPerIp: options.maxReservationsPerIp ?? 8,
+    exemptLoopback: options.exemptLoopback,
     report
   })
   const circuits = new Set<Circuit>()

@@ -4,6 +4,7 @@ import type { PeerId } from '@libp2p/interface'
 import type { AddressManager } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Event } from '../events.ts'
+import { isLoopback } from '../origins.ts'
 
 export type ReservationEvent = Event<
   'reservation.open' | 'reservation.refresh' | 'reservation.close' | 'reservation.refused'
@@ -16,8 +17,10 @@ export interface ReservationRules {
   max: number
   /** At most 2^31 - 1, as for any timer. */
   ttlMs: number
-  /** From one IPv4 address or IPv6 /56; loopback is exempt. */
+  /** From one IPv4 address or IPv6 /56. */
   maxPerIp: number
+  /** False counts this machine itself like any other. */
+  exemptLoopback?: boolean | undefined
   report: (event: ReservationEvent) => void
 }
 
@@ -60,6 +63,7 @@ export function reservations(rules: ReservationRules): Reservations {
       const peerId = peer.toString()
       const own = slots.get(peerId)
       if (own == null && slots.size >= rules.max) return false
+      if (rules.exemptLoopback !== false && isHere(addr)) return true
       const others = [...slots.values()].filter(slot => slot !== own && sameHost(slot.addr, addr))
       return others.length < rules.maxPerIp
     },
@@ -108,14 +112,15 @@ export function ownAddrs(addressManager: AddressManager, peerId: PeerId): Uint8A
 /** Node fires a longer timer at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1
 
-const loopback = new BlockList()
-loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
+function isHere(addr: Multiaddr): boolean {
+  const ip = ipOf(addr)
+  return ip != null && isLoopback(ip)
+}
 
 /** Whether two addresses come from one IPv4 address or one IPv6 /56, which one customer of a provider holds whole. */
 export function sameHost(one: Multiaddr, other: Multiaddr): boolean {
   const [a, b] = [ipOf(one), ipOf(other)]
-  if (a == null || b == null || loopback.check(a, family(a))) return false
+  if (a == null || b == null) return false
   const host = new BlockList()
   if (isIPv6(a)) host.addSubnet(a, 56, 'ipv6')
   else host.addAddress(a, 'ipv4')

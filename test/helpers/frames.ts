@@ -7,6 +7,7 @@ import { type PlainNode, plainNode } from './plain-node.ts'
 export const DATA = 0
 export const WINDOW = 1
 export const PING = 2
+export const GO_AWAY = 3
 export const SYN = 1
 export const ACK = 2
 export const RST = 8
@@ -22,7 +23,7 @@ export interface Frame {
 /** What the muxer of @chainsafe/libp2p-yamux 8.0 has inside. */
 interface Inside {
   handleFrame(frame: { header: { type: number; flag: number; streamID: number; length: number } }): void
-  maConn: { send(bytes: Uint8Array): boolean }
+  maConn: { send(bytes: Uint8Array): boolean; pause(): void }
 }
 
 /** A peer that does everything in order up to its muxer, and from then on writes frames by hand. */
@@ -31,6 +32,8 @@ export interface FramePeer extends AsyncDisposable {
   connection: Connection
   /** All in one piece. */
   send(...frames: Uint8Array[]): void
+  /** Reads nothing any more. */
+  pause(): void
   /** The first `count` frames that fit, of those that have come or will. */
   frames(count: number, fits: (frame: Frame) => boolean): Promise<Frame[]>
   closed: Promise<unknown>
@@ -76,6 +79,7 @@ function peerOver(node: PlainNode & Libp2p, connection: Connection): FramePeer {
     node,
     connection,
     send: (...frames) => void muxer.maConn.send(Buffer.concat(frames)),
+    pause: () => muxer.maConn.pause(),
     async frames(count, fits) {
       for (;;) {
         const found = come.filter(fits)

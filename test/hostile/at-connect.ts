@@ -118,6 +118,19 @@ export const connectRows: AtRow[] = [
     }
   }),
   listenerRow('connect', {
+    id: 'http-keep-alive',
+    says: 'takes the port of WebSocket for a website, on 40 connections that are to stay open',
+    over: ['ws'],
+    fate: 'closed',
+    async attack(target) {
+      const all = await fromEverywhere(target, 40)
+      for (const socket of all) {
+        socket.write(`GET / HTTP/1.1\r\nHost: ${target.host}\r\nConnection: keep-alive\r\n\r\n`)
+      }
+      return await fateOf(target, ...all.map(closedOf))
+    }
+  }),
+  listenerRow('connect', {
     id: 'tls-hello',
     says: 'begins with the ClientHello of TLS',
     over: ['tcp', 'ws'],

@@ -1,4 +1,4 @@
-/** Who asks the HTTP servers of p2pctl badly: the exporter's, and that of the page. */
+/** Who asks the HTTP servers of p2pctl badly: the exporter's, that of the page, and the metrics of who listens. */
 import { connect, type Socket } from 'node:net'
 import { type AtRow, listenerRow, type Target } from './at.ts'
 import { fateOf, first } from './at-wire.ts'
@@ -43,7 +43,7 @@ const row = (
     says,
     fate,
     attack,
-    commands: ['exporter', 'browser'],
+    commands: ['exporter', 'browser', 'listen, watched'],
     over: ['tcp'],
     withinMs: 2000,
     ...more

@@ -64,6 +64,8 @@ export async function pour(stream: Stream, bytes: Uint8Array): Promise<void> {
 /** A secured connection without a muxer on it. */
 export interface Frames {
   send(frame: Uint8Array): Promise<void>
+  /** Reads nothing any more. */
+  pause(): void
   /** Resolves when the server has taken it away. */
   closed: Promise<void>
 }
@@ -122,6 +124,7 @@ export async function framesTo(target: Target): Promise<Frames> {
   if (wire.status !== 'open') closed.resolve()
   return {
     closed: closed.promise,
+    pause: () => wire.pause(),
     async send(frame) {
       if (wire.status !== 'open') return
       if (!wire.send(frame)) await Promise.race([once(wire as unknown as EventTarget, 'drain'), closed.promise])

@@ -2,7 +2,14 @@
 import type { Over, Row, RowPhase } from './rows.ts'
 
 /** The commands that serve, each in the way that at-serving.ts starts it. */
-export type Kind = 'listen' | 'listen, few descriptors' | 'listen, behind a relay' | 'relay' | 'browser' | 'exporter'
+export type Kind =
+  | 'listen'
+  | 'listen, watched'
+  | 'listen, few descriptors'
+  | 'listen, behind a relay'
+  | 'relay'
+  | 'browser'
+  | 'exporter'
 
 /**
  * - closed: its connections were taken from it

@@ -152,12 +152,14 @@ function isLasting({ code, exitCode }: Failure): boolean {
 
 /** A peer that does not end its side in time is left: some sockets would else stay, half closed (libp2p 3.3). */
 async function close({ connection }: Connected): Promise<void> {
-  const signal = AbortSignal.timeout(CLOSE_MS)
-  const closed = new Promise<void>(resolve => {
-    connection.addEventListener('close', () => resolve())
-    signal.addEventListener('abort', () => resolve())
-  })
-  await connection.close({ signal }).catch(() => {})
+  const { promise: closed, resolve } = Promise.withResolvers<void>()
+  const over = new AbortController()
+  // not AbortSignal.timeout(), which holds no process: of a connection that the peer has reset there may be no socket left
+  const timer = setTimeout(() => over.abort(), CLOSE_MS)
+  connection.addEventListener('close', () => resolve())
+  over.signal.addEventListener('abort', () => resolve())
+  await connection.close({ signal: over.signal }).catch(() => {})
   if (connection.status !== 'closed') await closed
+  clearTimeout(timer)
   if (connection.status !== 'closed') connection.abort(new Error('done with this connection'))
 }

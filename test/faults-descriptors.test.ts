@@ -26,7 +26,18 @@ suite('few descriptors', { skip: process.platform === 'win32', timeout: 120_000 
   let addr: string
   before(async () => {
     const inbox = mkdtempSync(join(folder, 'inbox-'))
-    peer = start(['listen', '-l', LOOPBACK, '--recv', inbox, '--rename', '--json'], { timeoutMs: 180_000 })
+    const args = [
+      'listen',
+      '-l',
+      LOOPBACK,
+      '--recv',
+      inbox,
+      '--rename',
+      '--limit',
+      'connections-per-peer=200',
+      '--json'
+    ]
+    peer = start(args, { timeoutMs: 180_000 })
     addr = (await peer.next('listen.ready')).addrs[0]!
   })
   after(() => peer.stop())
@@ -45,7 +56,9 @@ suite('few descriptors', { skip: process.platform === 'win32', timeout: 120_000 
         ...(limit >= 28 ? [['doctor', '--offline']] : [])
       ]) {
         const result = await run([...args, '--json'], { within: within(limit) })
-        assert.ok(result.code === 0 || result.code === 3, `ulimit -n ${limit}, ${args[0]}: ${result.stderr}`)
+        // what doctor finds wanting is no fault of its own
+        const fine = args[0] === 'doctor' ? [0, 1, 3] : [0, 3]
+        assert.ok(fine.includes(result.code!), `ulimit -n ${limit}, ${args[0]}: ${result.stderr}`)
         assert.doesNotMatch(result.stderr, /^ +at /m)
       }
     }

@@ -137,8 +137,8 @@ const doublings: Doubling[] = [
   [
     'identify-protocols',
     'src/protocols/identify.ts',
-    '> mostProtocols',
-    '> 2 * mostProtocols',
+    '++protocols > mostProtocols',
+    '++protocols > 2 * mostProtocols',
     'test/limits-streams.test.ts',
     'and with one more, how many there were'
   ],

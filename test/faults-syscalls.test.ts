@@ -95,7 +95,7 @@ suite('a system call that fails', { skip: noStrace, timeout: thorough ? 3_600_00
           within: faulty(log, [{ call, at: NEVER, error: 'EIO' }], ownCode)
         })
         ended(well, 0, 'complete')
-        for (const at of sampleOf(countTo(counted(log)), 6)) {
+        for (const at of sampleOf(countTo(counted(log)), 4)) {
           const key = join(folder, `${process.hrtime.bigint()}.key`)
           const within = faulty(log, [{ call, at, error: at % 2 === 0 ? 'EIO' : 'EMFILE' }], ownCode)
           const result = await run([...args(key), '--json'], { within })
@@ -186,7 +186,7 @@ suite('a system call that fails', { skip: noStrace, timeout: thorough ? 3_600_00
       const error = call === 'pwrite' ? 'ENOSPC' : 'EIO'
       const { code, most } = await sendUnder([{ call, at: NEVER, error }], `dir/${++number}`)
       assert.equal(code, null)
-      for (const at of sampleOf(countTo(most), 4, 40))
+      for (const at of sampleOf(countTo(most), 3, 40))
         await sendUnder([{ call, at, error }], `dir-${number}/${++number}`)
     }
     // a file system without links, that fails in the end

@@ -97,7 +97,9 @@ suite('an event loop that stands still', { timeout: 60_000, skip: process.platfo
   test('loses nothing that came in the meantime, though its time was over', async () => {
     await using peer = start(['listen', '-l', LOOPBACK, '--json'])
     const { addrs } = await peer.next('listen.ready')
-    await using pinger = start(['ping', addrs[0]!, '-W', '150ms', '-f', '-i', '10ms', '--json'], { env })
+    // the dial has as much time as a ping
+    const long = { ...env, STALL_MS: '3000' }
+    await using pinger = start(['ping', addrs[0]!, '-W', '2s', '-f', '-i', '10ms', '--json'], { env: long })
     await pinger.next('ping.reply')
     pinger.child.kill('SIGUSR2')
     const { rtt_ms } = await pinger.next('ping.reply', ({ stalled }) => stalled === true)

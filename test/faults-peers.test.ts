@@ -140,7 +140,7 @@ suite('a peer that is stopped', { timeout: 60_000 }, () => {
       ['ping', peer.addr, '-c', '1'],
       ['send', peer.addr, 'hello']
     ]) {
-      const result = await run([...args, '-W', '700ms', '--json'])
+      const result = await run([...args, '-W', '3s', '--json'])
       ended(result, 1, 'error')
       const { code, phase } = one(result.events, 'error')
       assert.deepEqual([code, phase], ['io_timeout', 'security'])

@@ -28,7 +28,13 @@ const doublings: Doubling[] = [
     CONNECTIONS
   ],
   ['new-per-ip', 'src/penalties.ts', '/ 1000) * perSecond', '/ 1000) * 2 * perSecond', 'test/gate.test.ts'],
-  ['new-per-ip-burst', 'src/penalties.ts', '?? { tokens: burst,', '?? { tokens: 2 * burst,', 'test/gate.test.ts'],
+  [
+    'new-per-ip-burst',
+    'src/penalties.ts',
+    '} = rules\n',
+    "} = { ...rules, 'new-per-ip-burst': 2 * rules['new-per-ip-burst'] }\n",
+    'test/gate.test.ts'
+  ],
   [
     'penalty',
     'src/penalties.ts',

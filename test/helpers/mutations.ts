@@ -190,9 +190,9 @@ export const mutations: Mutation[] = [
     built: true
   },
   {
-    says: 'receiving: a name may lead out of the folder',
+    says: 'receiving: a name may have control characters',
     file: 'src/names.ts',
-    from: "if (/^\\.+$/.test(part)) return 'the name leads elsewhere'",
+    from: "if (hidden.test(name)) return { wrong: 'the name has control characters' }",
     to: '',
     tests: ['test/inbox.test.ts'],
     named: 'a hostile name is refused'

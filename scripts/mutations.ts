@@ -1,6 +1,7 @@
 /**
  * Whether the tests notice faults that somebody might make: each of test/helpers/mutations.ts is made in a copy of the
- * tree, and the tests that it names have to turn red. They have to be green without it.
+ * tree, and the tests that it names have to turn red. They have to be green without any. A limit that is doubled is a
+ * fault too, and each is (test/helpers/doubled-limits.ts).
  *
  *     npm run mutations               all of them
  *     npm run mutations -- ping key   those whose words have one of these
@@ -45,43 +46,58 @@ function node(...args: string[]): { ok: boolean; text: string } {
   return { ok: status === 0, text: `${stdout}${stderr}` }
 }
 
-/** Runs the tests that have to notice; `ran` is how many of them there are. */
-function testsOf({ tests, named, built }: Mutation): { ok: boolean; ran: number; text: string } {
-  // what cannot be built is no fault that a test could notice
-  const build = built === true ? node('scripts/build.ts') : null
-  if (build?.ok === false) throw new Error(`it cannot be built: ${build.text}`)
-  const flags = ['--test-timeout=60000', '--test-force-exit', '--test-reporter=tap', `--test-name-pattern=${named}`]
-  const { ok, text } = node('--test', ...flags, ...tests)
-  return {
-    ok,
-    ran: (text.match(/^ *(not )?ok \d+ - (?!.*# SKIP).*$/gm) ?? []).filter(line => line.includes(named)).length,
-    text
-  }
+/** What cannot be built is no fault that a test could notice. */
+function build(): void {
+  const { ok, text } = node('scripts/build.ts')
+  if (!ok) throw new Error(`it cannot be built: ${text}`)
+}
+
+/** Runs the tests that have these in their names; gives the names of those that ran. */
+function testsIn(files: string[], named: string[]): { ok: boolean; ran: string[]; text: string } {
+  const patterns = named.map(name => `--test-name-pattern=${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`)
+  const flags = ['--test-timeout=60000', '--test-force-exit', '--test-reporter=tap', ...patterns]
+  const { ok, text } = node('--test', ...flags, ...files)
+  const ran = [...text.matchAll(/^ *(?:not )?ok \d+ - (?!.*# SKIP)(.*)$/gm)].map(([, name]) => name!)
+  return { ok, ran, text }
 }
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 let holes = 0
 const startedAt = performance.now()
 
-for (const mutation of chosen) {
-  const { says, file, from, to } = mutation
+// without any fault the tests have to be green, those of one file at once
+const groups = Map.groupBy(chosen, ({ tests }) => tests.join(' '))
+const green = new Map<string, ReturnType<typeof testsIn>>()
+if (chosen.some(({ built }) => built)) build()
+for (const [key, [first, ...others]] of groups) {
+  const result = testsIn(first!.tests, [...new Set([first!, ...others].map(({ named }) => named))])
+  if (!result.ok) say(result.text)
+  green.set(key, result)
+}
+
+function made({ file, from, to, tests, named, built }: Mutation): string {
+  const { ok: wasGreen, ran } = green.get(tests.join(' '))!
+  if (!wasGreen) return 'its tests are red without it'
+  if (!ran.some(name => name.includes(named))) return `no test ran that is called ${named}`
   const path = join(copy, file)
   const text = readFileSync(path, 'utf8')
   const parts = text.split(from)
-  let result = `does not apply: ${file} has its text ${parts.length - 1} times`
-  const before = testsOf(mutation)
-  if (!before.ok || before.ran === 0) {
-    say(before.text)
-    result = before.ran === 0 ? `there is no test called ${mutation.named}` : 'its tests are red without it'
-  } else if (parts.length === 2) {
-    writeFileSync(path, parts.join(to))
-    const { ok, text: said } = testsOf(mutation)
+  if (parts.length !== 2) return `does not apply: ${file} has its text ${parts.length - 1} times`
+  writeFileSync(path, parts.join(to))
+  try {
+    if (built) build()
+    const { ok, text: said } = testsIn(tests, [named])
+    const [, first] = /^ *not ok \d+ - (.*)$/m.exec(said) ?? []
+    return ok ? 'NOT NOTICED' : `red: ${first ?? 'a test file that ends early'}`
+  } finally {
     writeFileSync(path, text)
-    const [, first] = /^not ok \d+ - (.*)$/m.exec(said) ?? []
-    result = ok ? 'NOT NOTICED' : `red: ${first ?? 'a test file that ends early'}`
   }
+}
+
+for (const mutation of chosen) {
+  const result = made(mutation)
   if (!result.startsWith('red')) holes++
-  say(`${result.startsWith('red') ? 'ok     ' : 'HOLE   '}${says}\n         ${result}`)
+  say(`${result.startsWith('red') ? 'ok     ' : 'HOLE   '}${mutation.says}\n         ${result}`)
 }
 say(
   `${chosen.length - holes} of ${chosen.length} are noticed, in ${Math.round((performance.now() - startedAt) / 1000)} s`

@@ -1,3 +1,4 @@
+import { open } from 'node:fs/promises'
 import { type Code, Failure } from './errors.ts'
 import { safe } from './safe.ts'
 
@@ -35,6 +36,23 @@ const failures: Record<string, Code> = {
   ENOMEM: 'system_error',
   ENOBUFS: 'system_error',
   EROFS: 'system_error'
+}
+
+const CHUNK_BYTES = 1 << 16
+
+/** The text of a file; null where it has more bytes than that, of which no more are read. */
+export async function readUpTo(path: string, mostBytes: number): Promise<string | null> {
+  await using file = await open(path)
+  const chunks: Buffer[] = []
+  let bytes = 0
+  // not a stream, which reads ahead: of a pipe that says no more that would never end
+  for (;;) {
+    const { bytesRead, buffer } = await file.read({ buffer: Buffer.allocUnsafe(CHUNK_BYTES) })
+    if (bytesRead === 0) return Buffer.concat(chunks).toString('utf8')
+    bytes += bytesRead
+    if (bytes > mostBytes) return null
+    chunks.push(buffer.subarray(0, bytesRead))
+  }
 }
 
 /** What the operating system refused, where nobody expected it to: no bug, and exit 3. Null for any other error. */

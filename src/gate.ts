@@ -190,8 +190,12 @@ function createMemory(): () => number {
   return () => {
     const now = performance.now()
     if (now - readAt > MEMORY_AGE_MS) {
-      bytes = process.memoryUsage.rss()
       readAt = now
+      try {
+        bytes = process.memoryUsage.rss()
+      } catch {
+        // it reads a file of /proc, and throws where no descriptor is left (Node 24): it is as much as it was then
+      }
     }
     return bytes
   }

@@ -19,14 +19,25 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 
 /** No more descriptors than these. Node itself takes 21, and crashes with fewer. */
 const within = (descriptors: number): string[] => ['sh', '-c', `ulimit -n ${descriptors}; exec "$@"`, 'sh']
-const limits = thorough ? [24, 26, 28, 30, 32, 36, 40, 48, 64, 80] : [26, 40]
+const limits = thorough ? [24, 26, 28, 30, 32, 36, 40, 48, 64, 80] : [26, 28, 40]
 
 suite('few descriptors', { skip: process.platform === 'win32', timeout: 120_000 }, () => {
   let peer: Running
   let addr: string
   before(async () => {
     const inbox = mkdtempSync(join(folder, 'inbox-'))
-    peer = start(['listen', '-l', LOOPBACK, '--recv', inbox, '--rename', '--json'], { timeoutMs: 180_000 })
+    const args = [
+      'listen',
+      '-l',
+      LOOPBACK,
+      '--recv',
+      inbox,
+      '--rename',
+      '--limit',
+      'connections-per-peer=200',
+      '--json'
+    ]
+    peer = start(args, { timeoutMs: 180_000 })
     addr = (await peer.next('listen.ready')).addrs[0]!
   })
   after(() => peer.stop())
@@ -40,10 +51,14 @@ suite('few descriptors', { skip: process.platform === 'win32', timeout: 120_000 
         ['send', addr, '-f', file],
         ['listen', '-l', LOOPBACK, '--for', '100ms'],
         ['relay', '-l', LOOPBACK, '--for', '100ms'],
-        ['key', 'gen', join(folder, `${index}.key`)]
+        ['key', 'gen', join(folder, `${index}.key`)],
+        // below 28 the addon of QUIC ends the process, as its language does where it cannot even panic
+        ...(limit >= 28 ? [['doctor', '--offline']] : [])
       ]) {
         const result = await run([...args, '--json'], { within: within(limit) })
-        assert.ok(result.code === 0 || result.code === 3, `ulimit -n ${limit}, ${args[0]}: ${result.stderr}`)
+        // what doctor finds wanting is no fault of its own
+        const fine = args[0] === 'doctor' ? [0, 1, 3] : [0, 3]
+        assert.ok(fine.includes(result.code!), `ulimit -n ${limit}, ${args[0]}: ${result.stderr}`)
         assert.doesNotMatch(result.stderr, /^ +at /m)
       }
     }
@@ -51,7 +66,7 @@ suite('few descriptors', { skip: process.platform === 'win32', timeout: 120_000 
 
   test('for many targets: those that have none fail with no_descriptors, the others are pinged', async () => {
     const stdin = Array.from({ length: 80 }, () => addr).join('\n')
-    for (const limit of limits) {
+    for (const limit of thorough ? limits : [26, 40]) {
       const args = ['ping', '-', '-c', '2', '-i', '0.1', '--concurrency', '80', '--json']
       const result = await run(args, { stdin, within: within(limit) })
       ended(result, 1, summaryOf(result.events).reason)
@@ -115,11 +130,11 @@ suite('few descriptors', { skip: process.platform === 'win32', timeout: 120_000 
       if (code === 0) assert.ok(readFileSync(join(inbox, `${size}`)).equals(text))
     }
     for (const socket of crowd) socket.destroy()
-    let sent = false
-    for (let tries = 0; tries < 20 && !sent; tries++) {
-      sent = (await run(['send', addrs[0]!, '-f', file, '--name', `after-${tries}`, '-W', '5s'])).code === 0
+    let sent = await run(['send', addrs[0]!, '-f', file, '--name', 'after', '-W', '5s'])
+    for (let tries = 1; tries < 20 && sent.code !== 0; tries++) {
+      sent = await run(['send', addrs[0]!, '-f', file, '--name', `after-${tries}`, '-W', '5s'])
     }
-    assert.ok(sent)
+    if (sent.code !== 0) assert.fail(`${sent.stderr}\n${(await listener.stop()).stderr}`)
     for (const name of readdirSync(inbox)) assert.ok(readFileSync(join(inbox, name)).equals(text), name)
     ended(await listener.stop(), 0, 'interrupted')
   })

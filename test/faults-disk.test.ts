@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
@@ -18,7 +19,7 @@ const checkFile = join(folder, 'check.yaml')
 let peer: Running
 let addr: string
 before(async () => {
-  peer = start(['listen', '-l', LOOPBACK, '--json'], { timeoutMs: 180_000 })
+  peer = start(['listen', '-l', LOOPBACK, '--pubsub', 'news', '--json'], { timeoutMs: 180_000 })
   addr = (await peer.next('listen.ready')).addrs[0]!
   writeFileSync(checkFile, `checks:\n  - name: there\n    dial: ${addr}\n`)
 })
@@ -141,6 +142,26 @@ suite('a file that may not grow', { skip: process.platform === 'win32', timeout:
   })
 })
 
+suite('a check file without an end', { skip: process.platform === 'win32', timeout: 60_000 }, () => {
+  for (const [args, code] of [
+    [(path: string) => ['check', path], 'invalid_check_file'],
+    [(path: string) => ['exporter', '--modules', path, '--listen', '127.0.0.1:0'], 'invalid_modules_file']
+  ] as const) {
+    test(`${code}: no more is read of it than it may have`, async () => {
+      const path = join(mkdtempSync(join(folder, 'pipe-')), 'endless.yaml')
+      execFileSync('mkfifo', [path])
+      // opened both ways it waits for nobody, and never ends
+      await using pipe = await open(path, 'r+')
+      const filled = pipe.write(Buffer.alloc(2 ** 20 + 1, '#'))
+      const result = await run([...args(path), '--json'])
+      await filled
+      ended(result, 2, 'error')
+      assert.equal(codeOf(result), code)
+      assert.match(one(result.events, 'error').message, /:1:1: the file is 1 MiB at most$/)
+    })
+  }
+})
+
 suite('standard streams', { skip: process.platform === 'win32', timeout: 60_000 }, () => {
   /** With a line of the shell behind it, as `<&-`. */
   const shell = (args: string[], redirected: string) =>
@@ -158,7 +179,13 @@ suite('standard streams', { skip: process.platform === 'win32', timeout: 60_000 
       [['addr', 'parse', '-'], 2],
       [['send', addr, '-'], 0],
       [['send', addr, '-f', '-', '--name', 'empty'], 1],
-      [['send', addr, '--raw', '--protocol', '/echo/1.0.0'], 0]
+      [['send', addr, '--raw', '--protocol', '/echo/1.0.0'], 0],
+      [['listen', '-l', LOOPBACK, '--raw', '--protocol', '/raw/1.0.0', '--for', '100ms'], 0],
+      [['pubsub', 'pub', 'news', '--bootstrap', addr], 2],
+      [['pubsub', 'pub', 'news', '-', '--bootstrap', addr], 0],
+      [['pubsub', 'pub', 'news', '--lines', '--bootstrap', addr], 0],
+      // it is no node of the DHT
+      [['dht', 'put', '/v/name', '-', '--node', addr], 6]
     ] as const) {
       const { status, signal, stderr } = shell([...args], '<&-')
       assert.deepEqual([status, signal], [code, null], `${args.join(' ')}: ${stderr}`)

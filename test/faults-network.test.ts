@@ -149,7 +149,7 @@ suite('a network that', { timeout: thorough ? 1_200_000 : 60_000 }, () => {
     ended(await run(['send', whole.addr, '-f', file, '--name', 'whole', '--json']), 0, 'complete')
     for (const by of ['peer', 'dialer'] as const) {
       const all = Array.from({ length: whole.passed[by] + 1 }, (_, at) => at)
-      for (const at of sampleOf(all, 10, 200)) {
+      for (const at of sampleOf(all, 6, 200)) {
         const name = `${by}-${at}`
         const { code, failed } = await sendThrough({ reset: { by, bytes: at } }, name)
         const kept = there(name)

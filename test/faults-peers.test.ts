@@ -90,6 +90,20 @@ suite('a peer that is killed', { timeout: 60_000 }, () => {
   })
 })
 
+test('a peer that closes what it does not want is left in order, however many of its connections there were', async () => {
+  await using peer = await listener('--limit', 'connections-per-peer=1')
+  // those that came and went leave no socket behind that would hold the process
+  const stdin = Array.from({ length: 20 }, () => peer.addr).join('\n')
+  const result = await run(['ping', '-', '-c', '2', '-i', '0.1', '--concurrency', '20', '--json'], { stdin })
+  ended(result, 1, 'complete')
+  const { targets } = summaryOf(result.events)
+  assert.ok(targets!.some(({ ok }) => !ok))
+  assert.deepEqual(
+    codesOf(result).filter(code => code === 'internal'),
+    []
+  )
+})
+
 suite('a peer that is stopped', { timeout: 60_000 }, () => {
   test('while it is pinged: each is lost after its time, and it answers when it goes on', async () => {
     await using peer = await listener()
@@ -126,7 +140,7 @@ suite('a peer that is stopped', { timeout: 60_000 }, () => {
       ['ping', peer.addr, '-c', '1'],
       ['send', peer.addr, 'hello']
     ]) {
-      const result = await run([...args, '-W', '700ms', '--json'])
+      const result = await run([...args, '-W', '3s', '--json'])
       ended(result, 1, 'error')
       const { code, phase } = one(result.events, 'error')
       assert.deepEqual([code, phase], ['io_timeout', 'security'])

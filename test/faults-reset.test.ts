@@ -69,7 +69,7 @@ suite('a dial that is reset', { timeout: thorough ? 1_200_000 : 60_000 }, () => 
       assert.ok(length > 300)
       // with one more than there are it is never reset
       const all = Array.from({ length: length + 2 }, (_, bytes) => bytes)
-      const places = sampleOf(all, 128)
+      const places = sampleOf(all, AT_ONCE)
       const fates: Fate[] = []
       for (let at = 0; at < places.length; at += AT_ONCE) {
         fates.push(...(await dialsReset(by, places.slice(at, at + AT_ONCE))))

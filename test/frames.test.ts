@@ -19,7 +19,11 @@ test('frames are told apart wherever the chunks that they come in begin and end'
     for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size))
     for (const calls of [[chunks], chunks.map(one => [one])]) {
       const seen: (number | 'idle')[] = []
-      const parser = yamuxFrames(3, { idle: () => seen.push('idle'), long: length => seen.push(length) })
+      const parser = yamuxFrames(3, {
+        idle: () => seen.push('idle'),
+        small: () => {},
+        long: length => seen.push(length)
+      })
       for (const call of calls) parser.received(call)
       assert.deepEqual(seen, ['idle', 70, 'idle', 5, 'idle'], `chunks of ${size} bytes`)
     }

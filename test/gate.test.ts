@@ -121,6 +121,15 @@ test('limit memory-refuse: at so many bytes somebody is let in, and with one mor
   assert.deepEqual(reasons, ['memory-refuse'])
 })
 
+test('where no descriptor is left to look at the memory with, somebody is let in all the same', t => {
+  const rss = t.mock.method(process.memoryUsage, 'rss', () => {
+    throw Object.assign(new Error('EMFILE: too many open files, uv_resident_set_memory'), { code: 'EMFILE' })
+  })
+  using gate = createGate(limitsOf(), {})
+  assert.notEqual(gate.arrive('/ip4/203.0.113.7/tcp/1', '203.0.113.7'), null)
+  assert.equal(rss.mock.callCount(), 1)
+})
+
 test('who has left while it was upgraded holds no place', () => {
   using gate = createGate(limitsOf({ connections: 1 }), {})
   const first = gate.arrive('/ip4/203.0.113.7/tcp/1', '203.0.113.7')!

@@ -44,10 +44,16 @@ test('a reader that has enough ends a run quietly with 141', async () => {
   }
 })
 
-/** Runs with a stdout that nobody reads any more. */
+/** Runs with a stdout whose only reader had gone before. */
 async function unread(args: string[]): Promise<{ code: number; stderr: string }> {
-  const child = spawn(process.execPath, [bin, ...args], { env: cleanEnv(), stdio: ['ignore', 'pipe', 'pipe'] })
-  child.stdout.destroy()
+  const child = spawn(
+    'bash',
+    ['-c', 'exec 3> >(:); wait "$!"; exec "$@" >&3 3>&-', 'bash', process.execPath, bin, ...args],
+    {
+      env: cleanEnv(),
+      stdio: ['ignore', 'ignore', 'pipe']
+    }
+  )
   const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'close')])
   return { code, stderr }
 }

@@ -1,11 +1,11 @@
 /** What the arguments of check stand for: a check file, or addresses from the command line, a list, or a chain specification. */
-import { readFile } from 'node:fs/promises'
 import { Failure } from '../errors.ts'
-import { wordsFor } from '../files.ts'
+import { readUpTo, wordsFor } from '../files.ts'
 import { safe } from '../safe.ts'
 import { readList, type TargetOptions } from '../targets.ts'
 import { type Plan, planOf, readCheckFile } from './plan.ts'
 import { readVariables, type Variables } from './variables.ts'
+import { MAX_BYTES, tooLong } from './yaml.ts'
 
 export interface SourceOptions extends TargetOptions {
   /** `NAME=VALUE` */
@@ -16,6 +16,8 @@ export interface SourceOptions extends TargetOptions {
 
 const YAML = /\.ya?ml$/i
 const JSON_FILE = /\.json$/i
+/** A chain specification holds the first state of its chain as well. */
+const MAX_JSON_BYTES = 2 ** 28
 
 /** Throws Failure. */
 export async function readPlan(args: string[], options: SourceOptions, env: NodeJS.ProcessEnv): Promise<Plan> {
@@ -27,9 +29,9 @@ export async function readPlan(args: string[], options: SourceOptions, env: Node
       hint: 'write the addresses into it, or run p2pctl check twice'
     })
   }
-  if (file != null) return readCheckFile(file, await read(file), variablesOf(file, options, env), options)
+  if (file != null) return readCheckFile(file, await read(file, MAX_BYTES), variablesOf(file, options, env), options)
   if (args.length === 1 && JSON_FILE.test(first) && !first.startsWith('@')) {
-    const text = await read(first)
+    const text = await read(first, MAX_JSON_BYTES)
     // JSON is YAML, and a check file may be written in it
     if (bootNodesIn(first, text) == null) {
       return readCheckFile(first, text, variablesOf(first, options, env), options)
@@ -48,7 +50,7 @@ function variablesOf(file: string, options: SourceOptions, env: NodeJS.ProcessEn
 async function addressesOf(arg: string): Promise<string[]> {
   const path = arg.startsWith('@') ? arg.slice(1) : JSON_FILE.test(arg) && !arg.startsWith('/ip') ? arg : null
   if (path == null) return await readList([arg], 'target')
-  const text = await read(path)
+  const text = await read(path, MAX_JSON_BYTES)
   if (!/^\s*[{[]/.test(text)) return await readList([arg], 'target')
   const nodes = bootNodesIn(path, text)
   if (nodes != null && nodes.length > 0) return nodes
@@ -71,11 +73,11 @@ function bootNodesIn(path: string, text: string): string[] | null {
   throw new Failure('invalid_option', `the bootNodes of ${safe(path)} are no list of addresses`)
 }
 
-async function read(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
+async function read(path: string, mostBytes: number): Promise<string> {
+  const text = await readUpTo(path, mostBytes).catch(cause => {
     const exitCode = 2
     throw new Failure('file_unreadable', `cannot read ${safe(path)}: ${wordsFor(cause)}`, { exitCode, cause })
-  }
+  })
+  if (text == null) throw tooLong(path, mostBytes)
+  return text
 }

@@ -31,10 +31,13 @@ export function wrongAt(file: string, { line, column }: Place, message: string, 
   return new Failure('invalid_check_file', `${safe(file)}:${line}:${column}: ${message}`, { hint })
 }
 
+export function tooLong(file: string, mostBytes: number): Failure {
+  return wrongAt(file, { line: 1, column: 1 }, `the file is ${mostBytes / 2 ** 20} MiB at most`)
+}
+
 /** Throws Failure `invalid_check_file`. */
 export function readYaml(file: string, text: string): Tree {
-  const start = { line: 1, column: 1 }
-  if (text.length > MAX_BYTES) throw wrongAt(file, start, 'the file is 1 MiB at most')
+  if (text.length > MAX_BYTES) throw tooLong(file, MAX_BYTES)
   const lines = new LineCounter()
   const placeOf = (at: number): Place => {
     const { line, col } = lines.linePos(at)

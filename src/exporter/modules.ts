@@ -1,12 +1,11 @@
 /** Reads the modules file: what can be asked of the exporter, and of whom. */
-import { readFile } from 'node:fs/promises'
 import { canonicalPeerId, parseAddr } from '../addr.ts'
 import { endsWell, type Expectation } from '../check/expectation.ts'
 import { entriesOf, readExpectations, type Settings, settingsOf, unknown } from '../check/plan.ts'
 import { readSetting, type SettingReading } from '../check/settings.ts'
-import { type Entry, readYaml, type Tree, wrongAt } from '../check/yaml.ts'
+import { type Entry, MAX_BYTES, readYaml, tooLong, type Tree, wrongAt } from '../check/yaml.ts'
 import { Failure } from '../errors.ts'
-import { wordsFor } from '../files.ts'
+import { readUpTo, wordsFor } from '../files.ts'
 import { safe } from '../safe.ts'
 import type { Named, Policy } from './policy.ts'
 import { type Block, blockOf } from './ranges.ts'
@@ -32,21 +31,25 @@ const TOP = [...Object.keys(lists), 'modules']
 
 /** Throws Failure: file_unreadable, or invalid_modules_file with the place of what is wrong. */
 export async function readModulesFile(path: string): Promise<Modules> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (cause) {
+  const text = await readUpTo(path, MAX_BYTES).catch(cause => {
     const options = { exitCode: 2, cause }
     throw new Failure('file_unreadable', `cannot read the modules in ${safe(path)}: ${wordsFor(cause)}`, options)
-  }
-  return readModules(path, text)
+  })
+  return asModules(() => {
+    if (text == null) throw tooLong(path, MAX_BYTES)
+    return read(path, text)
+  })
 }
 
 export function readModules(file: string, text: string): Modules {
+  return asModules(() => read(file, text))
+}
+
+/** The reader of YAML calls every file a check file. */
+function asModules(read: () => Modules): Modules {
   try {
-    return read(file, text)
+    return read()
   } catch (cause) {
-    // the reader of YAML calls every file a check file
     if (!(cause instanceof Failure) || cause.code !== 'invalid_check_file') throw cause
     throw new Failure('invalid_modules_file', cause.message, { hint: cause.hint, cause })
   }

@@ -1,3 +1,5 @@
+import { doubledLimits } from './doubled-limits.ts'
+
 /**
  * Faults that somebody might make, each with the tests that have to notice. `from` stands once in its file. What is not
  * noticed is a hole in the tests: `npm run mutations` makes them one after the other, in a copy.
@@ -169,5 +171,173 @@ export const mutations: Mutation[] = [
     to: 'if (length > maxFrameBytes + 1) throw',
     tests: ['test/stream.test.ts'],
     named: 'a length above the limit'
-  }
+  },
+  {
+    says: 'listen: whoever takes the last descriptor ends it',
+    file: 'src/gate.ts',
+    from: 'bytes = process.memoryUsage.rss()\n      } catch {',
+    to: 'bytes = process.memoryUsage.rss()\n      } catch (error) {\n        throw error',
+    tests: ['test/gate.test.ts'],
+    named: 'where no descriptor is left to look at the memory'
+  },
+  {
+    says: 'ping: what it waits for at the end holds no process',
+    file: 'src/ping-target.ts',
+    from: 'setTimeout(() => over.abort(), CLOSE_MS)',
+    to: 'setTimeout(() => over.abort(), CLOSE_MS).unref()',
+    tests: ['test/faults-peers.test.ts'],
+    named: 'a peer that closes what it does not want',
+    built: true
+  },
+  {
+    says: 'receiving: a name may have control characters',
+    file: 'src/names.ts',
+    from: "if (hidden.test(name)) return { wrong: 'the name has control characters' }",
+    to: '',
+    tests: ['test/inbox.test.ts'],
+    named: 'a hostile name is refused'
+  },
+  {
+    says: 'receiving: a link is followed where a file is meant',
+    file: 'src/folder.ts',
+    from: 'O_RDWR | O_NOFOLLOW | O_NONBLOCK',
+    to: 'O_RDWR | O_NONBLOCK',
+    tests: ['test/inbox.test.ts'],
+    named: 'what is kept to go on with is not opened through a link'
+  },
+  {
+    says: 'receiving: what nobody finished may be read by others',
+    file: 'src/folder.ts',
+    from: 'return await open(path, TO_MAKE, 0o600)',
+    to: 'return await open(path, TO_MAKE, 0o644)',
+    tests: ['test/received-files.test.ts'],
+    named: 'until it is whole a file has a name that nobody could guess'
+  },
+  {
+    says: 'receiving: a file has its name before it is on the disk',
+    file: 'src/inbox.ts',
+    from: 'await handle.sync()',
+    to: '',
+    tests: ['test/faults-syscalls.test.ts'],
+    named: 'a received file is on the disk before',
+    built: true
+  },
+  {
+    says: 'keys: a new one may not be on the disk yet',
+    file: 'src/keys.ts',
+    from: 'await handle.sync()',
+    to: '',
+    tests: ['test/faults-syscalls.test.ts'],
+    named: 'under key gen',
+    built: true
+  },
+  {
+    says: 'keys: the umask may take bits of the mode away',
+    file: 'src/keys.ts',
+    from: 'await handle.chmod(0o600)',
+    to: '',
+    tests: ['test/keys.test.ts'],
+    named: 'a new key file has mode 0600 under any umask'
+  },
+  {
+    says: 'dial: private addresses that a record names are dialed',
+    file: 'src/resolve.ts',
+    from: 'if (candidate.told && !search.allowPrivate && isPrivate(candidate.addr)) {',
+    to: 'if (false) {',
+    tests: ['test/limits-names.test.ts'],
+    named: 'those in a TXT record are left out'
+  },
+  {
+    says: 'dial: a dnsaddr that leads back to itself is looked up again',
+    file: 'src/resolve.ts',
+    from: 'if (search.seen.has(key)) {',
+    to: 'if (false) {',
+    tests: ['test/limits-names.test.ts'],
+    named: 'loops of any length end'
+  },
+  {
+    says: 'relay: a reservation that has expired is kept',
+    file: 'src/protocols/reservations.ts',
+    from: "setTimeout(() => close(slot, 'expired'),",
+    to: 'setTimeout(() => {},',
+    tests: ['test/limits-relay.test.ts'],
+    named: 'limit --ttl: '
+  },
+  {
+    says: 'relay: whoever may not use it may reserve',
+    file: 'src/protocols/hop.ts',
+    from: 'if (!connection.direct || !mayUse(peer, addr)) return refuse',
+    to: 'if (!mayUse(peer, addr)) return refuse',
+    tests: ['test/hop.test.ts'],
+    named: 'a reservation over a circuit is denied'
+  },
+  {
+    says: 'relay: anybody can be reached through it',
+    file: 'src/protocols/hop.ts',
+    from: 'if (!slots.has(dst) || target == null)',
+    to: 'if (target == null)',
+    tests: ['test/hop.test.ts'],
+    named: 'a peer without a reservation cannot be reached'
+  },
+  {
+    says: 'before a peer is known: bytes are not counted',
+    file: 'src/gate.ts',
+    from: 'guest.received += bytes',
+    to: '',
+    tests: ['test/limits-connections.test.ts'],
+    named: 'limit bytes-before-auth: it counts for who comes through a relay too',
+    built: true
+  },
+  {
+    says: 'a host that asked for too many waits no longer the next time',
+    file: 'src/penalties.ts',
+    from: 'score.penaltyMs * 2)',
+    to: 'score.penaltyMs)',
+    tests: ['test/gate.test.ts'],
+    named: 'limit penalty: an address gets none for so long'
+  },
+  {
+    says: 'YAML: aliases may make anything of a file',
+    file: 'src/check/yaml.ts',
+    from: 'if (++nodes > MAX_NODES) throw',
+    to: 'if (++nodes < 0) throw',
+    tests: ['test/check-file.test.ts'],
+    named: 'aliases that grow'
+  },
+  {
+    says: 'YAML: a file of any length is read',
+    file: 'src/files.ts',
+    from: 'if (bytes > mostBytes) return null',
+    to: '',
+    tests: ['test/faults-disk.test.ts'],
+    named: 'a check file without an end',
+    built: true
+  },
+  {
+    says: 'ping: a late answer is taken for the next one',
+    file: 'src/protocols/ping.ts',
+    from: 'from.unanswered.findIndex(({ payload }) => equals(payload, answer))',
+    to: 'from.unanswered.findIndex(({ waiting }) => waiting)',
+    tests: ['test/ping-fates.test.ts'],
+    named: 'late: an answer after its time'
+  },
+  {
+    says: 'a run that a signal ended does not say so',
+    file: 'src/run.ts',
+    from: 'if (end.summary.signal != null) return dieOf(',
+    to: 'if (false) return dieOf(',
+    tests: ['test/process.test.ts'],
+    named: 'a run that would have ended by itself dies of ',
+    built: true
+  },
+  {
+    says: 'a reader that has gone is a failure with words',
+    file: 'src/stdout.ts',
+    from: "if (error.code === 'EPIPE') return 141",
+    to: '',
+    tests: ['test/streams.test.ts'],
+    named: 'a stdout that was closed from the start',
+    built: true
+  },
+  ...doubledLimits
 ]

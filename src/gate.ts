@@ -41,8 +41,13 @@ export interface GateOptions {
 }
 
 export interface Gate extends Disposable {
-  /** Null where it is refused, and nobody is let in once the gate is disposed of; `ip` is null over a socket file and undefined through a relay. */
-  arrive(addr: string, ip: string | null | undefined): Guest | null
+  /**
+   * Null where it is refused, and nobody is let in once the gate is disposed of; `ip` is null over a socket file and
+   * undefined through a relay. With `mayWait` it may be one that has to wait for its turn.
+   */
+  arrive(addr: string, ip: string | null | undefined, mayWait?: boolean): Guest | null
+  /** Upgrades it now, or when it is its turn. */
+  begin(guest: Guest, upgrade: () => void): void
   /** One that this side dials. */
   dial(addr: string): Guest
   /** `no` where that was too much: what came is for nobody. With `hold` nothing more is to be read for a while. */
@@ -62,10 +67,15 @@ export interface Gate extends Disposable {
  */
 const PROOF_MS = 1000
 
+/** For each place of a host, how many of it may wait: whoever dials all addresses of a node comes with ten at once. */
+const LINE = 4
+
 export function createGate(limits: Limits, options: GateOptions): Gate {
   const { mayConnect = () => true, onRefused = () => {}, memory = createMemory() } = options
   const pending = new Set<Guest>()
   const open = new Set<Guest>()
+  /** Unread, in the order that they came. */
+  const waiting = new Map<Guest, () => void>()
   const penalties = createPenalties(limits)
   const refusals = createRefusals(onRefused)
   let closed = false
@@ -81,7 +91,25 @@ export function createGate(limits: Limits, options: GateOptions): Gate {
     clearTimeout(guest.proof)
     pending.delete(guest)
     open.delete(guest)
+    waiting.delete(guest)
+    if (guest.origin != null) callNext(guest.origin)
   }
+  const admit = (guest: Guest): void => {
+    guest.timer = setTimeout(end, limits['upgrade-timeout'], guest, 'upgrade-timeout')
+    pending.add(guest)
+  }
+  const callNext = (origin: string): void => {
+    for (const [guest, upgrade] of waiting) {
+      if (guest.origin !== origin || countOf(pending, origin) >= limits['pending-per-ip']) continue
+      waiting.delete(guest)
+      admit(guest)
+      upgrade()
+    }
+  }
+  const mayJoin = (origin: string | null): boolean =>
+    origin != null &&
+    pending.size + waiting.size < limits.pending &&
+    countOf(waiting.keys(), origin) < LINE * limits['pending-per-ip']
   const leave = (guest: Guest): void => {
     guest.gone = true
     forget(guest)
@@ -105,18 +133,26 @@ export function createGate(limits: Limits, options: GateOptions): Gate {
     return pending.size >= limits.pending ? 'pending' : null
   }
   return {
-    arrive(addr, ip) {
+    arrive(addr, ip, mayWait = false) {
       if (closed) return null
       const origin = originFor(ip)
       const why = whyNot(origin)
-      if (why != null) {
+      const waits = why === 'pending-per-ip' && mayWait && mayJoin(origin)
+      if (why != null && !waits) {
         refused(why, { origin, addr })
         return null
       }
+      // whoever waits for others of its host takes no place from another one
+      const last = pending.size + waiting.size >= limits.pending ? [...waiting.keys()].at(-1) : undefined
+      if (last != null) end(last, 'pending-per-ip')
       const guest = newGuest(true, origin, addr)
-      guest.timer = setTimeout(end, limits['upgrade-timeout'], guest, 'upgrade-timeout')
-      pending.add(guest)
+      if (waits) waiting.set(guest, () => {})
+      else admit(guest)
       return guest
+    },
+    begin(guest, upgrade) {
+      if (waiting.has(guest)) waiting.set(guest, upgrade)
+      else upgrade()
     },
     dial: addr => newGuest(false, null, addr),
     takes(guest, bytes) {
@@ -152,7 +188,7 @@ export function createGate(limits: Limits, options: GateOptions): Gate {
     refused,
     [Symbol.dispose]() {
       closed = true
-      for (const guest of [...pending]) {
+      for (const guest of [...waiting.keys(), ...pending]) {
         leave(guest)
         guest.cut()
       }
@@ -169,7 +205,7 @@ function whyNotOpen(limits: Limits, open: Set<Guest>, { origin }: Guest, peerId:
   return ofPeer >= limits['connections-per-peer'] ? 'connections-per-peer' : null
 }
 
-function countOf(guests: Set<Guest>, origin: string): number {
+function countOf(guests: Iterable<Guest>, origin: string): number {
   let count = 0
   for (const guest of guests) if (guest.origin === origin) count++
   return count

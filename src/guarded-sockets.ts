@@ -56,13 +56,13 @@ export function guardListener(listener: Listener, gate: Gate): Listener {
   const [accept] = server.listeners('connection') as ((socket: Socket) => void)[]
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
-    const guest = gate.arrive(addrOf(socket), socket.remoteAddress ?? null)
+    const guest = gate.arrive(addrOf(socket), socket.remoteAddress ?? null, true)
     if (guest == null) return resetSocket(socket)
     guest.cut = () => resetSocket(socket)
     guest.release = () => void socket.resume()
     socket.once('close', () => gate.leave(guest))
     countBytes(socket, { gate, guest })
-    visit({ gate, guest }, () => accept!.call(server, socket))
+    gate.begin(guest, () => visit({ gate, guest }, () => accept!.call(server, socket)))
   })
   const listen = listener.listen.bind(listener)
   listener.listen = async addr => {

@@ -28,7 +28,7 @@ export const limitTable = {
     default: 4,
     range: [1, MANY],
     group: 'before a peer is known',
-    says: 'of them, from one IPv4 address or IPv6 /56'
+    says: 'of them, from one IPv4 address or IPv6 /56; four times as many wait for their turn'
   },
   'upgrade-timeout': {
     unit: 'ms',

@@ -121,6 +121,24 @@ test('limit memory-refuse: at so many bytes somebody is let in, and with one mor
   assert.deepEqual(reasons, ['memory-refuse'])
 })
 
+test('who waits for others of its host gives its place to another host', () => {
+  const reasons: string[] = []
+  const limits = limitsOf({ pending: 3, 'pending-per-ip': 1 })
+  using gate = createGate(limits, { onRefused: ({ reason }) => reasons.push(reason) })
+  const come = (ip: string) => gate.arrive(`/ip4/${ip}/tcp/1`, ip, true)!
+  const begun: string[] = []
+  const [first, second, third] = ['first', 'second', 'third'].map(name => {
+    const guest = come('203.0.113.7')
+    gate.begin(guest, () => begun.push(name))
+    return guest
+  })
+  assert.deepEqual(begun, ['first'])
+  assert.notEqual(come('203.0.113.8'), null)
+  assert.deepEqual([first!.gone, second!.gone, third!.gone, ...reasons], [false, false, true, 'pending-per-ip'])
+  gate.leave(first!)
+  assert.deepEqual(begun, ['first', 'second'])
+})
+
 test('where no descriptor is left to look at the memory with, somebody is let in all the same', t => {
   const rss = t.mock.method(process.memoryUsage, 'rss', () => {
     throw Object.assign(new Error('EMFILE: too many open files, uv_resident_set_memory'), { code: 'EMFILE' })

@@ -53,11 +53,6 @@ suite('limits on who comes', { concurrency: 3 }, () => {
   for (const [limit, title, more] of [
     ['pending', 'limit pending: two silent sockets are held, the third is reset', 'pending=2'],
     [
-      'pending-per-ip',
-      'limit pending-per-ip: two silent sockets of one host are held, the third is reset',
-      `${STRICT},pending-per-ip=2`
-    ],
-    [
       'new-per-ip',
       'limit new-per-ip: two silent sockets are held, the third is reset',
       'exempt-loopback=0,pending-per-ip=9,new-per-ip=1,new-per-ip-burst=2'
@@ -80,6 +75,31 @@ suite('limits on who comes', { concurrency: 3 }, () => {
     }
   }
 
+  for (const [kind, tail] of Object.entries({ tcp: '', ws: '/ws' })) {
+    test(`limit pending-per-ip: of one host two are answered, eight wait, and the next is reset (${kind})`, async () => {
+      await using node = await listening(`${STRICT},pending-per-ip=2`, ['-l', `${TCP}${tail}`])
+      const asks = async (host?: string): Promise<Caller> => {
+        const caller = await call(node.ports[0]!, host)
+        caller.socket.write(kind === 'tcp' ? questions(20) : 'GET / HTTP/1.0\r\n\r\n')
+        return caller
+      }
+      using first = await call(node.ports[0]!)
+      using _second = await call(node.ports[0]!)
+      using third = await asks()
+      // it came later, and is answered first
+      using other = await asks(OTHER_HOST)
+      await other.heard(1)
+      assert.equal(third.socket.bytesRead, 0)
+      using more = new DisposableStack()
+      for (let count = 1; count < 8; count++) more.use(await call(node.ports[0]!))
+      using eleventh = await call(node.ports[0]!)
+      await node.refuses('pending-per-ip')
+      assert.equal(await eleventh.ended, 'reset')
+      first.socket.destroy()
+      await third.heard(1)
+    })
+  }
+
   test('limit exempt-loopback: this machine is spared what counts for a host, unless it is 0', async () => {
     await using spared = await listening('pending-per-ip=1,pending=3')
     const callers = []
@@ -87,8 +107,8 @@ suite('limits on who comes', { concurrency: 3 }, () => {
     await spared.refuses('pending')
     for (const caller of callers) caller[Symbol.dispose]()
     await using counted = await listening(`${STRICT},pending-per-ip=1,pending=3`)
-    using _first = await call(counted.ports[0]!)
-    using _second = await call(counted.ports[0]!)
+    using more = new DisposableStack()
+    for (let count = 0; count < 4; count++) more.use(await call(counted.ports[0]!))
     await counted.refuses('pending-per-ip')
   })
 

@@ -16,8 +16,8 @@ const doublings: Doubling[] = [
   [
     'pending-per-ip',
     GATE,
-    "countOf(pending, origin) >= limits['pending-per-ip']",
-    "countOf(pending, origin) >= 2 * limits['pending-per-ip']",
+    "if (countOf(pending, origin) >= limits['pending-per-ip'])",
+    "if (countOf(pending, origin) >= 2 * limits['pending-per-ip'])",
     CONNECTIONS
   ],
   [

@@ -181,15 +181,6 @@ export const mutations: Mutation[] = [
     named: 'where no descriptor is left to look at the memory'
   },
   {
-    says: 'ping: what it waits for at the end holds no process',
-    file: 'src/ping-target.ts',
-    from: 'setTimeout(() => over.abort(), CLOSE_MS)',
-    to: 'setTimeout(() => over.abort(), CLOSE_MS).unref()',
-    tests: ['test/faults-peers.test.ts'],
-    named: 'a peer that closes what it does not want',
-    built: true
-  },
-  {
     says: 'receiving: a name may have control characters',
     file: 'src/names.ts',
     from: "if (hidden.test(name)) return { wrong: 'the name has control characters' }",

@@ -249,7 +249,14 @@ const doublings: Doubling[] = [
     'maxBytes: 2 * maxMessageBytes',
     'test/receive-protocol.test.ts'
   ],
-  ['--max-file', 'src/inbox.ts', 'size > options.maxFile', 'size > 2 * options.maxFile', 'test/inbox.test.ts'],
+  // by its offer, and again as it comes
+  [
+    '--max-file',
+    'src/inbox.ts',
+    'openInbox(options: InboxOptions): Promise<Inbox> {\n',
+    'openInbox(given: InboxOptions): Promise<Inbox> {\n  const options = { ...given, maxFile: 2 * given.maxFile }\n',
+    'test/inbox.test.ts'
+  ],
   [
     '--max-total',
     'src/inbox.ts',

@@ -6,6 +6,7 @@ type Doubling = [limit: string, file: string, from: string, to: string, test: st
 
 const GATE = 'src/gate.ts'
 const STREAMS = 'src/stream-limits.ts'
+const FRAMES = 'src/frame-limits.ts'
 const CONNECTIONS = 'test/limits-connections.test.ts'
 
 /** Their tests start processes, which run what was built. */
@@ -104,8 +105,15 @@ const doublings: Doubling[] = [
     'test/limits-streams.test.ts'
   ],
   [
+    'small-frames',
+    FRAMES,
+    "createBucket(limits['small-frames'], limits['small-frames'])",
+    "createBucket(2 * limits['small-frames'], 2 * limits['small-frames'])",
+    'test/limits-streams.test.ts'
+  ],
+  [
     'idle-frames',
-    STREAMS,
+    FRAMES,
     "createBucket(limits['idle-frames'], limits['idle-frames'])",
     "createBucket(limits['idle-frames'], 2 * limits['idle-frames'])",
     'test/limits-streams.test.ts'

@@ -21,7 +21,7 @@ function durations(event: object): number[] {
   })
 }
 
-suite('a clock that is set, an hour forward and a day back', { timeout: 60_000 }, () => {
+suite('a clock that is set, an hour forward and a day back', { timeout: 120_000 }, () => {
   const env = preloaded('skew.mjs')
 
   test('under a ping, a dial and a file moves no value', async () => {
@@ -65,7 +65,7 @@ suite('a clock that is set, an hour forward and a day back', { timeout: 60_000 }
   })
 })
 
-suite('an event loop that stands still', { timeout: 60_000, skip: process.platform === 'win32' }, () => {
+suite('an event loop that stands still', { timeout: 120_000, skip: process.platform === 'win32' }, () => {
   const env = preloaded('stall.mjs')
 
   test('is marked in the sample that it spoilt, and not in what ping says of the network', async () => {

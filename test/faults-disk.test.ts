@@ -66,7 +66,7 @@ async function on(disk: Disk, args: (dir: string) => string[]): Promise<Result &
 const codeOf = ({ events }: Result) => one(events, 'error').code
 
 for (const disk of disks) {
-  suite(`a disk that ${disk.name}`, { skip, timeout: 60_000 }, () => {
+  suite(`a disk that ${disk.name}`, { skip, timeout: 120_000 }, () => {
     const files: [string, (dir: string) => string[]][] = [
       ['key gen', dir => ['key', 'gen', join(dir, 'a.key')]],
       ['key psk', dir => ['key', 'psk', join(dir, 'swarm.key')]],
@@ -104,7 +104,7 @@ for (const disk of disks) {
   })
 }
 
-suite('a file that may not grow', { skip: process.platform === 'win32', timeout: 60_000 }, () => {
+suite('a file that may not grow', { skip: process.platform === 'win32', timeout: 120_000 }, () => {
   /** No file of the process may be longer than this many blocks; as a quota does, with an error of its own. */
   const limited = (blocks: number): string[] => ['bash', '-c', `trap '' XFSZ; ulimit -f ${blocks}; exec "$@"`, 'bash']
 
@@ -142,7 +142,7 @@ suite('a file that may not grow', { skip: process.platform === 'win32', timeout:
   })
 })
 
-suite('a check file without an end', { skip: process.platform === 'win32', timeout: 60_000 }, () => {
+suite('a check file without an end', { skip: process.platform === 'win32', timeout: 120_000 }, () => {
   for (const [args, code] of [
     [(path: string) => ['check', path], 'invalid_check_file'],
     [(path: string) => ['exporter', '--modules', path, '--listen', '127.0.0.1:0'], 'invalid_modules_file']
@@ -162,7 +162,7 @@ suite('a check file without an end', { skip: process.platform === 'win32', timeo
   }
 })
 
-suite('standard streams', { skip: process.platform === 'win32', timeout: 60_000 }, () => {
+suite('standard streams', { skip: process.platform === 'win32', timeout: 120_000 }, () => {
   /** With a line of the shell behind it, as `<&-`. */
   const shell = (args: string[], redirected: string) =>
     spawnSync('sh', ['-c', `exec "$@" ${redirected}`, 'sh', process.execPath, bin, ...args], {

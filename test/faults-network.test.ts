@@ -59,7 +59,7 @@ const networks: [string, Network][] = [
 /** On a machine that is busy with other things a round trip takes longer than the network: then it is measured again. */
 const ROUNDS = 8
 
-suite('latency', { timeout: 60_000 }, () => {
+suite('latency', { timeout: 120_000 }, () => {
   for (const [name, network] of networks) {
     test(`of ${name} each way is what ping tells, within a tenth`, async () => {
       const { latencyMs = 0, jitterMs = 0 } = network.toxics
@@ -96,7 +96,7 @@ function codeOf(events: { type: string }[]): Code | null {
 const there = (name: string): Buffer | null =>
   readdirSync(inbox).includes(name) ? readFileSync(join(inbox, name)) : null
 
-suite('a network that', { timeout: thorough ? 1_200_000 : 60_000 }, () => {
+suite('a network that', { timeout: thorough ? 1_200_000 : 120_000 }, () => {
   test('cuts what passes into pieces, and lets little of it pass, changes nothing of what arrives', async () => {
     for (const [name, toxics] of [
       ['sliced', { sliceBytes: 997 }],

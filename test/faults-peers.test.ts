@@ -25,7 +25,7 @@ const takesFiles = (): string[] => {
 
 const codesOf = ({ events }: Result) => only(events, 'error').map(({ code }) => code)
 
-suite('a peer that is killed', { timeout: 60_000 }, () => {
+suite('a peer that is killed', { timeout: 120_000 }, () => {
   test('while it is pinged: what follows is lost at once, and what came before stands', async () => {
     await using peer = await listener()
     await using pinger = start(['ping', peer.addr, '-c', '12', '-i', '0.2', '--json'])
@@ -104,7 +104,7 @@ test('a peer that closes what it does not want is left in order, however many of
   )
 })
 
-suite('a peer that is stopped', { timeout: 60_000 }, () => {
+suite('a peer that is stopped', { timeout: 120_000 }, () => {
   test('while it is pinged: each is lost after its time, and it answers when it goes on', async () => {
     await using peer = await listener()
     await using pinger = start(['ping', peer.addr, '-W', '500ms', '-i', '0.2', '--json'])

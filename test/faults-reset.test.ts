@@ -60,7 +60,7 @@ async function dialsReset(by: At['by'], places: number[]): Promise<Fate[]> {
   }
 }
 
-suite('a dial that is reset', { timeout: thorough ? 1_200_000 : 60_000 }, () => {
+suite('a dial that is reset', { timeout: thorough ? 1_200_000 : 120_000 }, () => {
   for (const by of ['peer', 'dialer'] as const) {
     test(`after any byte of the ${by}: it has a code, and a phase that comes in its order`, async () => {
       await using whole = await openProxy(addrs[by])

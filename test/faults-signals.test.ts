@@ -71,7 +71,7 @@ function says(child: ChildProcess, type: string): Promise<void> {
 }
 
 for (const [index, { name, args, atWork, ends, reloads }] of kinds.entries()) {
-  suite(name, { skip: process.platform === 'win32', timeout: 60_000 }, () => {
+  suite(name, { skip: process.platform === 'win32', timeout: 120_000 }, () => {
     const signals = SIGNALS.filter(signal => !(reloads && signal === 'SIGHUP'))
     /** Another one for each kind. */
     const some = thorough ? signals : [signals[index % signals.length]!]

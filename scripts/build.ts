@@ -9,6 +9,7 @@ import { table } from '../src/cli.ts'
 import { joinLayers, type Layer } from './join.ts'
 import { manPages } from './man.ts'
 import { buildPage } from './page.ts'
+import { patched } from './patches.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -76,7 +77,7 @@ const layers: Layer[] = [
     name: 'node',
     of: ['libp2p', '@libp2p/identify', '@chainsafe/libp2p-noise', '@chainsafe/libp2p-yamux', '@libp2p/mplex']
       .map(name => `node_modules/${name}/dist/src/index.js`)
-      .concat('src/mplex.ts', 'src/transports/tcp.ts')
+      .concat('src/noise-crypto.ts', 'src/mplex.ts', 'src/transports/tcp.ts')
   }
 ]
 
@@ -86,7 +87,7 @@ const { metafile } = await build({
   absWorkingDir: root,
   outdir: dist,
   bundle: true,
-  plugins: [builtins, onFirstCall],
+  plugins: [builtins, onFirstCall, patched],
   splitting: true,
   metafile: true,
   ...FORM,

@@ -10,7 +10,7 @@ const entries: Record<string, string> = { app: 'src/web/main.ts', probe: 'src/we
 
 /** What the page has in the place of a file of ours. */
 const ours: Record<string, string> = Object.fromEntries(
-  ['trace', 'transports', 'runtime', 'resolve', 'second-look', 'socket-failures', 'guarded'].map(name => [
+  ['trace', 'transports', 'runtime', 'resolve', 'second-look', 'socket-failures', 'guarded', 'noise-crypto'].map(name => [
     `src/${name}.ts`,
     `src/web/platform/${name}.ts`
   ])

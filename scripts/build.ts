@@ -41,16 +41,29 @@ const builtins: Plugin = {
   }
 }
 
-/** Packages whose tables take long to make, and which few runs ask: read on the first call of what they export by default. */
-const onFirstCall: Plugin = {
-  name: 'on first call',
+/** Modules whose tables take long to make, and which few runs ask, with what they export: made when it is first used. */
+const LATE_EXPORTS: Record<string, string[]> = {
+  'string-width': ['default'],
+  // node:crypto signs, verifies and agrees on keys; these are for what it cannot
+  '@noble/curves/ed25519.js': ['ed25519', 'x25519'],
+  '@noble/curves/secp256k1.js': ['secp256k1']
+}
+
+const lateExports: Plugin = {
+  name: 'late exports',
   setup(setup) {
-    setup.onResolve({ filter: /^string-width$/ }, ({ path, namespace }) =>
-      namespace === 'on first call' ? undefined : { path, namespace: 'on first call' }
+    setup.onResolve({ filter: /./ }, ({ path, namespace, resolveDir }) =>
+      Object.hasOwn(LATE_EXPORTS, path) && namespace !== 'late exports'
+        ? { path, namespace: 'late exports', pluginData: resolveDir }
+        : undefined
     )
-    setup.onLoad({ filter: /.*/, namespace: 'on first call' }, ({ path }) => ({
-      contents: `export default (...args) => require('${path}').default(...args)`,
-      resolveDir: root
+    setup.onLoad({ filter: /./, namespace: 'late exports' }, ({ path, pluginData }) => ({
+      contents: LATE_EXPORTS[path]!.map(name => {
+        const made = `require('${path}').${name}`
+        const handler = `{ get: (_, key) => ${made}[key], apply: (_, self, args) => ${made}(...args) }`
+        return `${name === 'default' ? 'export default' : `export const ${name} =`} new Proxy(() => {}, ${handler})`
+      }).join('\n'),
+      resolveDir: pluginData
     }))
   }
 }
@@ -72,7 +85,16 @@ const FORM = {
 const layers: Layer[] = [
   { name: 'cli', of: ['src/cli.ts'] },
   { name: 'run', of: ['src/run.ts', 'src/cli/settings.ts', 'src/views/screen.ts', 'src/views/footer.ts'] },
-  { name: 'dialing', of: ['src/commands/ping.ts', 'src/views/ping.ts', 'src/views/errors.ts'] },
+  {
+    name: 'dialing',
+    of: [
+      'src/commands/ping.ts',
+      'src/views/ping.ts',
+      'src/views/errors.ts',
+      '@libp2p/peer-record/dist/src/index.js',
+      'late:node:cluster'
+    ]
+  },
   {
     name: 'node',
     of: ['libp2p', '@libp2p/identify', '@chainsafe/libp2p-noise', '@chainsafe/libp2p-yamux', '@libp2p/mplex']
@@ -87,7 +109,7 @@ const { metafile } = await build({
   absWorkingDir: root,
   outdir: dist,
   bundle: true,
-  plugins: [builtins, onFirstCall, patched],
+  plugins: [builtins, lateExports, patched],
   splitting: true,
   metafile: true,
   ...FORM,

@@ -58,9 +58,14 @@ export async function joinLayers(
   }
 }
 
-function chunkOf(outputs: Metafile['outputs'], entry: string): string {
-  const found = Object.keys(outputs).find(path => outputs[path]!.entryPoint?.endsWith(entry))
-  if (found == null) throw new Error(`nothing imports ${entry} lazily: it has no chunk`)
+/** That of a module which is loaded lazily, else the one that the module is in. */
+function chunkOf(outputs: Metafile['outputs'], module: string): string {
+  const chunks = Object.entries(outputs)
+  const [found] =
+    chunks.find(([, { entryPoint }]) => entryPoint?.endsWith(module)) ??
+    chunks.find(([, { inputs }]) => Object.keys(inputs).some(input => input.endsWith(module))) ??
+    []
+  if (found == null) throw new Error(`${module} is in no chunk`)
   return found
 }
 

@@ -6,12 +6,12 @@ import type { Plugin } from 'esbuild'
 interface Patch {
   /** The end of the file's path. */
   file: string
-  /** What stands there, which the build insists on; all of it where there is none. */
-  from?: string
+  /** What stands there; the build insists on it. */
+  from: string
   to: string
 }
 
-const patches: Patch[] = [
+export const patches: Patch[] = [
   {
     // sorts the two facts about ourselves; the first localeCompare() of a process reads ICU's tables for 5 ms (Node 24)
     file: '@libp2p/peer-store/dist/src/utils/to-peer-pb.js',
@@ -33,8 +33,8 @@ export const patched: Plugin = {
       const filter = new RegExp(`/${file.replaceAll('.', '\\.')}$`)
       setup.onLoad({ filter }, async ({ path }) => {
         const text = await readFile(path, 'utf8')
-        if (from != null && !text.includes(from)) throw new Error(`${path} is another now: see scripts/patches.ts`)
-        return { contents: from == null ? to : text.replaceAll(from, to) }
+        if (!text.includes(from)) throw new Error(`${path} is another now: see scripts/patches.ts`)
+        return { contents: text.replaceAll(from, to) }
       })
     }
   }

@@ -10,9 +10,9 @@ import { forgetPeers } from './forget.ts'
 import type { GateOptions } from './gate.ts'
 import { openGuard } from './guarded.ts'
 import { type Limits, limitsOf } from './limits.ts'
+import { quietUnlessAsked } from './logger.ts'
 import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
 import { assertPrivate, assertPrivateListener } from './private-network.ts'
-import { quietLogger } from './quiet.ts'
 import { loadEncrypters, loadMuxers } from './security.ts'
 import { guardStreams } from './stream-limits.ts'
 import { loadTransport, transportFor, type TransportName, type TransportOptions, whyNoTransport } from './transports.ts'
@@ -83,7 +83,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   let components: Components | undefined
   const libp2p = await createLibp2p({
     ...(identity != null && { privateKey: identity }),
-    ...(process.env.DEBUG == null && { logger: quietLogger }),
+    ...quietUnlessAsked(),
     nodeInfo: { name: 'p2pctl', version, userAgent: `p2pctl/${version} ${runtime}` },
     addresses: { announce: options.announce?.map(addr => parseAddr(addr).toString()) ?? [] },
     connectionEncrypters: connectionEncrypters.map(guard.encrypter),

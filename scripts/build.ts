@@ -2,35 +2,68 @@
 // writes the manual into man/.
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Metafile, type Plugin } from 'esbuild'
 import { table } from '../src/cli.ts'
+import { joinLayers, type Layer } from './join.ts'
 import { manPages } from './man.ts'
 import { buildPage } from './page.ts'
+import { patched } from './patches.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
 
+/** Those that take long to read and that few runs use. */
+const LATE = /^node:(child_process|cluster|worker_threads|(dns|fs|timers)\/promises|dns|stream\/consumers|https?|zlib)$/
+
 /**
  * Node's own modules through process.getBuiltinModule(), behind an object that has it as its prototype: an `import`,
- * or a look at its properties, would load all that hangs on it lazily, from streams to worker threads (Node 24).
- * Commander asks for child_process, which it needs for executable subcommands only: that is fetched on first use.
+ * or a look at its properties, would load all that hangs on it lazily, from streams to worker threads (Node 24). Some
+ * are fetched on first use only: commander asks for child_process for executable subcommands, libp2p for cluster.
  */
 const builtins: Plugin = {
   name: 'builtins',
   setup(setup) {
-    setup.onResolve({ filter: /^(node:)?[a-z0-9_/]+$/ }, ({ path, importer }) => {
+    setup.onResolve({ filter: /^(node:)?[a-z0-9_/]+$/ }, ({ path }) => {
       if (!isBuiltin(path)) return undefined
-      const late = path.endsWith('child_process') && importer.includes('/commander/')
-      return { path: `node:${path.replace(/^node:/, '')}`, namespace: late ? 'late' : 'builtin' }
+      const name = `node:${path.replace(/^node:/, '')}`
+      return { path: name, namespace: LATE.test(name) ? 'late' : 'builtin' }
     })
     setup.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
       contents: `const builtin = process.getBuiltinModule('${path}')
         module.exports = typeof builtin === 'object' && builtin !== process ? Object.create(builtin) : builtin`
     }))
     setup.onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({
-      contents: `module.exports = new Proxy({}, { get: (_, name) => process.getBuiltinModule('${path}')[name] })`
+      contents: `const get = (_, name) => name === '__esModule' ? undefined : process.getBuiltinModule('${path}')[name]
+        module.exports = Object.create(new Proxy({}, { get }))`
+    }))
+  }
+}
+
+/** Modules whose tables take long to make, and which few runs ask, with what they export: made when it is first used. */
+const LATE_EXPORTS: Record<string, string[]> = {
+  'string-width': ['default'],
+  // node:crypto signs, verifies and agrees on keys; these are for what it cannot
+  '@noble/curves/ed25519.js': ['ed25519', 'x25519'],
+  '@noble/curves/secp256k1.js': ['secp256k1']
+}
+
+const lateExports: Plugin = {
+  name: 'late exports',
+  setup(setup) {
+    setup.onResolve({ filter: /./ }, ({ path, namespace, resolveDir }) =>
+      Object.hasOwn(LATE_EXPORTS, path) && namespace !== 'late exports'
+        ? { path, namespace: 'late exports', pluginData: resolveDir }
+        : undefined
+    )
+    setup.onLoad({ filter: /./, namespace: 'late exports' }, ({ path, pluginData }) => ({
+      contents: LATE_EXPORTS[path]!.map(name => {
+        const made = `require('${path}').${name}`
+        const handler = `{ get: (_, key) => ${made}[key], apply: (_, self, args) => ${made}(...args) }`
+        return `${name === 'default' ? 'export default' : `export const ${name} =`} new Proxy(() => {}, ${handler})`
+      }).join('\n'),
+      resolveDir: pluginData
     }))
   }
 }
@@ -45,13 +78,38 @@ const FORM = {
   logLevel: 'warning'
 } as const
 
+/**
+ * Each is loaded after those before it: by every start, by every command, by a command that dials, and for the first
+ * connection.
+ */
+const layers: Layer[] = [
+  { name: 'cli', of: ['src/cli.ts'] },
+  { name: 'run', of: ['src/run.ts', 'src/cli/settings.ts', 'src/views/screen.ts', 'src/views/footer.ts'] },
+  {
+    name: 'dialing',
+    of: [
+      'src/commands/ping.ts',
+      'src/views/ping.ts',
+      'src/views/errors.ts',
+      '@libp2p/peer-record/dist/src/index.js',
+      'late:node:cluster'
+    ]
+  },
+  {
+    name: 'node',
+    of: ['libp2p', '@libp2p/identify', '@chainsafe/libp2p-noise', '@chainsafe/libp2p-yamux', '@libp2p/mplex']
+      .map(name => `node_modules/${name}/dist/src/index.js`)
+      .concat('src/noise-crypto.ts', 'src/mplex.ts', 'src/transports/tcp.ts')
+  }
+]
+
 await rm(dist, { recursive: true, force: true })
 const { metafile } = await build({
   entryPoints: [join(root, 'src/cli.ts')],
   absWorkingDir: root,
   outdir: dist,
   bundle: true,
-  plugins: [builtins],
+  plugins: [builtins, lateExports, patched],
   splitting: true,
   metafile: true,
   ...FORM,
@@ -59,7 +117,7 @@ const { metafile } = await build({
   // ws asks for the first two with require(), which fails in a bundle, and does without them; the rest is native code
   external: ['bufferutil', 'utf-8-validate', 'playwright-core', 'node-datachannel', '@chainsafe/libp2p-quic-*']
 })
-await joinStart(metafile.outputs)
+await joinLayers(root, metafile.outputs, layers, FORM)
 const page = await buildPage(root, dist)
 await writeFile(join(dist, 'LICENSES.txt'), await licenses({ ...metafile.inputs, ...page.inputs }))
 
@@ -68,47 +126,6 @@ await rm(man, { recursive: true, force: true })
 await mkdir(man)
 const day = new Date(process.env.SOURCE_DATE_EPOCH == null ? Date.now() : Number(process.env.SOURCE_DATE_EPOCH) * 1000)
 for (const [name, text] of Object.entries(manPages(table(), day))) await writeFile(join(man, name), text)
-
-/**
- * Puts all that every start loads into dist/cli.js: each file more would cost a fiftieth of what Node itself takes. What
- * the other chunks import of it comes from there too, so that nothing is loaded twice.
- */
-async function joinStart(outputs: Metafile['outputs']): Promise<void> {
-  const first = 'dist/cli.js'
-  const loaded = new Set([first])
-  for (const path of loaded) {
-    for (const { path: of, kind } of outputs[path]!.imports) if (kind === 'import-statement') loaded.add(of)
-  }
-  const chunks = [...loaded].filter(path => path !== first)
-  const near = (path: string): string => JSON.stringify(`./${basename(path)}`)
-  // names are those of the sources, and two chunks may have the same
-  const namesOf = (path: string, index: number): [string, string][] =>
-    outputs[path]!.exports.map(name => [name, `${name}$${index}`])
-  const list = (names: [string, string][]): string => names.map(([from, to]) => `${from} as ${to}`).join()
-  const contents = [
-    `export * from ${near(first)}`,
-    ...chunks.map((path, index) => `export {${list(namesOf(path, index))}} from ${near(path)}`)
-  ].join('\n')
-  const lazily: Plugin = {
-    name: 'lazily',
-    setup: setup =>
-      setup.onResolve({ filter: /./ }, ({ path, kind }) =>
-        kind === 'dynamic-import' ? { path, external: true } : null
-      )
-  }
-  const joined = await build({
-    ...FORM,
-    stdin: { contents, resolveDir: dist },
-    bundle: true,
-    plugins: [lazily],
-    write: false
-  })
-  await writeFile(join(root, first), joined.outputFiles[0]!.contents)
-  for (const [index, path] of chunks.entries()) {
-    const names = namesOf(path, index).map(([name, joint]): [string, string] => [joint, name])
-    await writeFile(join(root, path), `export{${list(names)}}from${near(first)};\n`)
-  }
-}
 
 /** The licence of every package whose code is in the bundle, and its text, as the licences ask. */
 async function licenses(inputs: Metafile['inputs']): Promise<string> {

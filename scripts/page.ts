@@ -10,10 +10,17 @@ const entries: Record<string, string> = { app: 'src/web/main.ts', probe: 'src/we
 
 /** What the page has in the place of a file of ours. */
 const ours: Record<string, string> = Object.fromEntries(
-  ['trace', 'transports', 'runtime', 'resolve', 'second-look', 'socket-failures', 'guarded'].map(name => [
-    `src/${name}.ts`,
-    `src/web/platform/${name}.ts`
-  ])
+  [
+    'trace',
+    'transports',
+    'runtime',
+    'resolve',
+    'second-look',
+    'socket-failures',
+    'guarded',
+    'noise-crypto',
+    'logger'
+  ].map(name => [`src/${name}.ts`, `src/web/platform/${name}.ts`])
 )
 /** What it has of Node. */
 const nodes = ['crypto', 'net', 'os', 'url']

@@ -22,7 +22,8 @@ import { version } from './version.ts'
 
 /** Runs the command that the arguments name. It ends the process itself, with the exit code of the contract. */
 export async function main(argv: string[]): Promise<void> {
-  const program = table()
+  if (argv.length === 1 && (argv[0] === '-V' || argv[0] === '--version')) return print(`${version}\n`)
+  const program = tableFor(argv[0] === '__complete' ? argv.slice(1, -1) : argv)
   if (argv[0] === '__complete') return await (await import('./cli/complete.ts')).complete(program, argv.slice(1))
   const args = commandFirst(argv, program)
   const named = program.commands.find(command => command.name() === args[0])
@@ -41,8 +42,14 @@ export async function main(argv: string[]): Promise<void> {
   }
 }
 
-/** Every command; its options are declared once they are needed. */
-export function table(): Command {
+/** Of the command alone that is called first, if there is one: to make all of them takes longer than to read them. */
+function tableFor([first]: string[]): Command {
+  const one = table(first)
+  return first !== 'help' && one.commands.some(command => command.name() === first) ? one : table()
+}
+
+/** Every command, or only one; its options are declared once they are needed. */
+export function table(only?: string): Command {
   const program = new Command('p2pctl')
     .description('ping, curl -v, nmap and netcat for libp2p')
     .usage('<command> [options] [target...]')
@@ -62,7 +69,7 @@ export function table(): Command {
     })
     // commander looks for colour codes in each word to know how wide it is; ours have none
     .configureHelp({ groupItems: ownFirst, displayWidth: text => text.length })
-  const add = adder(program)
+  const add = adder(program, only)
 
   add('dial', 'connect to a peer, and show each phase and what identify says', declareDial)
 

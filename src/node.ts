@@ -11,6 +11,7 @@ import type { GateOptions } from './gate.ts'
 import { openGuard } from './guarded.ts'
 import { timeLimit } from './limit.ts'
 import { type Limits, limitsOf } from './limits.ts'
+import { quietUnlessAsked } from './logger.ts'
 import { defaultMuxers, defaultSecurity, type OfferOptions } from './offers.ts'
 import { assertPrivate, assertPrivateListener } from './private-network.ts'
 import { loadEncrypters, loadMuxers } from './security.ts'
@@ -83,6 +84,7 @@ export async function openNode(options: NodeOptions): Promise<Node> {
   let components: Components | undefined
   const libp2p = await createLibp2p({
     ...(identity != null && { privateKey: identity }),
+    ...quietUnlessAsked(),
     nodeInfo: { name: 'p2pctl', version, userAgent: `p2pctl/${version} ${runtime}` },
     addresses: { announce: options.announce?.map(addr => parseAddr(addr).toString()) ?? [] },
     connectionEncrypters: connectionEncrypters.map(guard.encrypter),

@@ -14,7 +14,7 @@ type MuxerFactory = (components: Components) => StreamMuxerFactory
 const UNCOUNTED = 2 ** 31
 
 const encrypters: Record<SecurityName, { protocol: string; load(): Promise<EncrypterFactory> }> = {
-  noise: { protocol: '/noise', load: async () => inOurOrder((await import('@chainsafe/libp2p-noise')).noise()) },
+  noise: { protocol: '/noise', load: loadNoise },
   tls: { protocol: '/tls/1.0.0', load: async () => (await import('@libp2p/tls')).tls() }
 }
 
@@ -66,6 +66,14 @@ function inOurOrder(factory: ReturnType<typeof noise>): EncrypterFactory {
     }
     return encrypter
   }
+}
+
+async function loadNoise(): Promise<EncrypterFactory> {
+  const [{ noise }, { noiseCrypto }] = await Promise.all([
+    import('@chainsafe/libp2p-noise'),
+    import('./noise-crypto.ts')
+  ])
+  return inOurOrder(noise({ crypto: noiseCrypto }))
 }
 
 function lazily({ protocol, load }: (typeof encrypters)[SecurityName]): EncrypterFactory {

@@ -7,8 +7,9 @@ const undeclared = new WeakMap<Command, (command: Command) => unknown>()
  * A row of the command table: a name, a summary, and what declares the rest. That is done for the one command which is
  * called, since declaring all of them costs every start as much as parsing does.
  */
-export function adder(program: Command) {
+export function adder(program: Command, only?: string) {
   return (name: string, summary: string, declaration: (command: Command) => unknown): void => {
+    if (only != null && only !== name) return
     undeclared.set(program.command(name).summary(summary), declaration)
   }
 }

@@ -1,4 +1,4 @@
-import stringWidth from 'string-width'
+import { widthOf } from './width.ts'
 import type { Event } from '../events.ts'
 import { safe } from '../safe.ts'
 import { duration, pad, plural, shortIds } from './format.ts'
@@ -78,7 +78,7 @@ const meanings: Record<string, string> = {
 function parseLines(event: Event<'addr.parse'>, { chalk }: Pen): string[] {
   const { addr, target, components, peer, scope, problems, valid } = event
   const label = (name: string): string => `  ${chalk.dim(name.padEnd(11))} `
-  const widths = [0, 1, 2].map(column => Math.max(0, ...components.map(one => stringWidth(cellsOf(one)[column]!))))
+  const widths = [0, 1, 2].map(column => Math.max(0, ...components.map(one => widthOf(cellsOf(one)[column]!))))
   const lines = [valid ? longSafe(addr ?? '') : `${chalk.red('not a multiaddr:')} ${longSafe(target ?? '')}`]
   for (const component of components) {
     const cells = cellsOf(component).map((cell, column) => pad(cell, widths[column]!))

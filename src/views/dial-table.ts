@@ -1,4 +1,4 @@
-import stringWidth from 'string-width'
+import { widthOf } from './width.ts'
 import type { Event, Phases } from '../events.ts'
 import { safe } from '../safe.ts'
 import { bareAddr, duration, pad, shortIds } from './format.ts'
@@ -35,13 +35,13 @@ export function tableOf(attempts: Attempt[], pen: Pen) {
 
 /** Rows in columns; where they are too wide each row has several lines, the first cell alone on the first. */
 export function layOut<T>(shown: Column<T>[], rows: T[], pen: Pen, below: (row: T) => string | null) {
-  const widths = shown.map(({ head, cell }) => Math.max(...[head, ...rows.map(cell)].map(text => stringWidth(text))))
+  const widths = shown.map(({ head, cell }) => Math.max(...[head, ...rows.map(cell)].map(text => widthOf(text))))
   const lines = foldAt(shown, widths, pen.columns)
   const fill = (cells: string[]): string[] =>
     lines.map((columns, line) => {
       const filled = columns.map(at => {
         const cell = cells[at]!
-        return shown[at]!.right ? pad('', widths[at]! - stringWidth(cell)) + cell : pad(cell, widths[at]!)
+        return shown[at]!.right ? pad('', widths[at]! - widthOf(cell)) + cell : pad(cell, widths[at]!)
       })
       return `${line === 0 ? '' : '  '}${filled.join('  ')}`.trimEnd()
     })

@@ -1,4 +1,4 @@
-import stringWidth from 'string-width'
+import { widthOf } from './width.ts'
 import { safe } from '../safe.ts'
 
 /** `12D3KooW...Rk2P` on a terminal, whole elsewhere. */
@@ -56,7 +56,7 @@ export function fit(facts: string[], columns: number): string[] {
   for (const fact of facts) {
     const last = lines.at(-1)
     const joined = last == null ? fact : `${last}   ${fact}`
-    if (last == null || stringWidth(joined) > columns) lines.push(fact)
+    if (last == null || widthOf(joined) > columns) lines.push(fact)
     else lines[lines.length - 1] = joined
   }
   return lines
@@ -64,7 +64,7 @@ export function fit(facts: string[], columns: number): string[] {
 
 /** Fills up with spaces to a width in columns, whatever script the text is in. */
 export function pad(text: string, columns: number): string {
-  return text + ' '.repeat(Math.max(0, columns - stringWidth(text)))
+  return text + ' '.repeat(Math.max(0, columns - widthOf(text)))
 }
 
 const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉']

@@ -218,6 +218,8 @@ describe('the browser', patient, () => {
     await came.promise
     const { pid } = running.child
     const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')
+    // 0 would be everybody that this test runs with
+    assert.ok(Number(child) > 0)
     process.kill(Number(child), 'SIGKILL')
     const result = await running.done
     ended(result, 3, 'error')

@@ -17,6 +17,7 @@ import { type Frames, type FrameToll, yamuxFrames } from './frames.ts'
 import type { LimitName, Limits } from './limits.ts'
 import type { Components } from './node.ts'
 import { negotiate } from './protocols/negotiate.ts'
+import { seldomUpdates } from './window-updates.ts'
 
 /** One connection, and what its peer did that was too much. */
 export interface Guard {
@@ -178,6 +179,7 @@ function admit(muxer: StreamMuxer, guard: Guard, refused: (limit: LimitName) => 
     inside.maxReadBufferLength = limits['read-buffer'] + (muxer.protocol === MPLEX ? MPLEX_FRAME_BYTES : 0)
     inside.maxWriteBufferLength = limits['write-buffer']
     joinPieces(inside)
+    seldomUpdates(stream)
     stream.addEventListener('close', ({ error }) => {
       if (error instanceof LimitError && error.limit !== guard.closedFor) refused(error.limit)
       else if (error?.name === 'StreamBufferError') refused(bufferOf(error))

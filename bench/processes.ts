@@ -32,7 +32,8 @@ export async function measure(args: string[]): Promise<Measured> {
     once(child, 'exit')
   ])
   const wallMs = performance.now() - startedAt
-  if (code !== 0) throw new Error(`${args.slice(0, 4).join(' ')} ended with ${code}: ${stderr}${stdout.subarray(-2000)}`)
+  if (code !== 0)
+    throw new Error(`${args.slice(0, 4).join(' ')} ended with ${code}: ${stderr}${stdout.subarray(-2000)}`)
   const { userCPUTime, systemCPUTime, maxRSS } = JSON.parse(used) as NodeJS.ResourceUsage
   return {
     wallMs,

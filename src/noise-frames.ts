@@ -17,6 +17,5 @@ const PREFIX_BYTES = 2
 export function readLengthsQuietly(encrypted: MessageStream): void {
   const { decoder } = encrypted as Encrypted
   if (decoder == null) return
-  decoder.lengthDecoder = bytes =>
-    bytes.byteLength < PREFIX_BYTES ? PREFIX_BYTES : bytes.get(0) * 256 + bytes.get(1)
+  decoder.lengthDecoder = bytes => (bytes.byteLength < PREFIX_BYTES ? PREFIX_BYTES : bytes.get(0) * 256 + bytes.get(1))
 }

@@ -79,7 +79,11 @@ const answers: { [Q in keyof Questions]: (about: Questions[Q]) => Promise<Answer
     for (let made = 0; made < count; made++) {
       const appendAnnounce = range(announced - 1).map(index => `/dns4/peer-${index}.example.net/tcp/4001`)
       const addresses = { listen: ['/ip4/127.0.0.1/tcp/0'], appendAnnounce }
-      const peer = await plainNode<{ ping: Ping }>({ circuit: false, services: { ping: ping() }, libp2p: { addresses } })
+      const peer = await plainNode<{ ping: Ping }>({
+        circuit: false,
+        services: { ping: ping() },
+        libp2p: { addresses }
+      })
       served.push(peer)
       addrs.push(addrOf(peer))
     }

@@ -18,7 +18,8 @@ async function* run({ short }: { short: boolean }): AsyncGenerator<Figure> {
     ours!.push(await measureP2pctl(['dial', '--each', '--concurrency', String(AT_ONCE), file]))
     theirs!.push(await measure([loop, file.slice(1), String(AT_ONCE)]))
   }
-  const best = (of: typeof ours, what: 'wallMs' | 'cpuMs'): number => count / (Math.min(...of!.map(one => one[what])) / 1000)
+  const best = (of: typeof ours, what: 'wallMs' | 'cpuMs'): number =>
+    count / (Math.min(...of!.map(one => one[what])) / 1000)
   const same = { row: ROW, reach: { least: 1.5 } }
   yield figure({
     ...same,

@@ -31,7 +31,10 @@ async function* run({ short }: { short: boolean }): AsyncGenerator<Figure> {
       without.push(await pingThrough(addr!, 0, count, interval))
       delayed.push(await pingThrough(addr!, latencyMs, count, interval))
     }
-    const held = rank(delayed.map(one => one.held), 0.5)
+    const held = rank(
+      delayed.map(one => one.held),
+      0.5
+    )
     const best = (of: Round[]): number => Math.min(...of.map(({ own }) => own))
     const off = best(delayed) - best(without)
     const most = Math.max(MOST_PCT * held, MOST_MS)

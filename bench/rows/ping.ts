@@ -16,9 +16,12 @@ async function* run({ short }: { short: boolean }): AsyncGenerator<Figure> {
   await using peer = startServed(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
   const [addr] = (await peer.next('listen.ready')).addrs
   await using stack = new AsyncDisposableStack()
-  const server = stack.adopt(spawn(process.execPath, [echo, 'serve'], { stdio: ['ignore', 'pipe', 'inherit'] }), child => {
-    child.kill('SIGKILL')
-  })
+  const server = stack.adopt(
+    spawn(process.execPath, [echo, 'serve'], { stdio: ['ignore', 'pipe', 'inherit'] }),
+    child => {
+      child.kill('SIGKILL')
+    }
+  )
   const [port] = await once(createInterface({ input: server.stdout! }), 'line')
   const told: number[][] = []
   const raw: number[][] = []
@@ -29,7 +32,10 @@ async function* run({ short }: { short: boolean }): AsyncGenerator<Figure> {
   }
   // of the rounds, the one that the rest of the machine held up least
   const best = (times: number[][], share: number): number => Math.min(...times.map(one => rank(one, share))) * 1000
-  for (const [name, share, most] of [['median', 0.5, 3], ['p99', 0.99, 6]] as const) {
+  for (const [name, share, most] of [
+    ['median', 0.5, 3],
+    ['p99', 0.99, 6]
+  ] as const) {
     yield figure({
       row: ROW,
       what: `\`ping -f\` to \`listen\`, one stream, ${name}`,

@@ -5,7 +5,7 @@ import { type Peers, startPeers } from '../peers.ts'
 import { eventsOf, type Measured, measureP2pctl } from '../processes.ts'
 
 const ROW = '1,000 targets'
-const PLOT = 'targets'
+const PLOT = 'targets pinged'
 /** Runs of one target each, of which those of all the others are taken to be as long. */
 const RUNS = 20
 

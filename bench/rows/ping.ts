@@ -12,7 +12,7 @@ const ROW = 'ping RTT'
 const echo = join(import.meta.dirname, '../echo.ts')
 
 async function* run({ short }: { short: boolean }): AsyncGenerator<Figure> {
-  const [rounds, count] = short ? [3, 500] : [10, 2000]
+  const [rounds, count] = short ? [2, 5000] : [6, 20_000]
   await using peer = startServed(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
   const [addr] = (await peer.next('listen.ready')).addrs
   await using stack = new AsyncDisposableStack()

@@ -10,7 +10,7 @@ const AT_ONCE = 64
 const loop = join(import.meta.dirname, '../plain-loop.ts')
 
 async function* run({ short }: { short: boolean }): AsyncGenerator<Figure> {
-  const [count, rounds] = short ? [100, 1] : [500, 4]
+  const [count, rounds] = short ? [100, 1] : [400, 3]
   await using peers = await startPeers(count)
   const file = peers.file(count)
   const [ours, theirs]: { wallMs: number; cpuMs: number }[][] = [[], []]

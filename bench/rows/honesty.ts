@@ -1,10 +1,10 @@
 /** What `ping` tells of a delay that is known: beside its own overhead, which a network without delay shows. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { figure, type Bench, type Figure } from '../bench.ts'
 import { rank } from '../load/figures.ts'
 import { startServed } from '../load/served.ts'
 import { eventsOf, measureP2pctl } from '../processes.ts'
-import { openProxy } from '../../test/helpers/proxy.ts'
+import { rawRoundTrips, startEcho } from '../raw.ts'
+import { openProxy, type Turn } from '../../test/helpers/proxy.ts'
 
 const ROW = 'RTT honesty'
 /** Each way. */
@@ -21,15 +21,17 @@ interface Round {
 async function* run({ short }: { short: boolean }): AsyncGenerator<Figure> {
   await using peer = startServed(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
   const [addr] = (await peer.next('listen.ready')).addrs
-  const rounds = short ? 2 : 6
+  await using stack = new AsyncDisposableStack()
+  const bare = `/ip4/127.0.0.1/tcp/${await startEcho(stack)}`
+  const rounds = short ? 2 : 5
   for (const latencyMs of short ? DELAYS_MS.slice(0, 2) : DELAYS_MS) {
     const count = Math.round(short ? 200 / latencyMs + 10 : 1000 / latencyMs + 20)
-    const [without, delayed]: [Round[], Round[]] = [[], []]
+    const [without, delayed, rawWithout, rawDelayed]: [Round[], Round[], Round[], Round[]] = [[], [], [], []]
     for (let round = 0; round < rounds; round++) {
-      // the same pace, so that both find the machine equally awake
-      const interval = Math.max(10, 3 * latencyMs)
-      without.push(await pingThrough(addr!, 0, count, interval))
-      delayed.push(await pingThrough(addr!, latencyMs, count, interval))
+      without.push(await pingThrough(addr!, 0, count))
+      delayed.push(await pingThrough(addr!, latencyMs, count))
+      rawWithout.push(await rawThrough(bare, 0, count))
+      rawDelayed.push(await rawThrough(bare, latencyMs, count))
     }
     const held = rank(
       delayed.map(one => one.held),
@@ -37,6 +39,8 @@ async function* run({ short }: { short: boolean }): AsyncGenerator<Figure> {
     )
     const best = (of: Round[]): number => Math.min(...of.map(({ own }) => own))
     const off = best(delayed) - best(without)
+    const rawOff = best(rawDelayed) - best(rawWithout)
+    const inUs = (ms: number): string => `${Math.round(ms * 1000)} µs`
     const most = Math.max(MOST_PCT * held, MOST_MS)
     yield figure({
       row: ROW,
@@ -46,21 +50,31 @@ async function* run({ short }: { short: boolean }): AsyncGenerator<Figure> {
       against: 'the time that the proxy held each',
       limit: held,
       reach: { most: 1 + most / held },
-      note: `${Math.round(off * 1000)} µs off, ${Math.round(most * 1000)} µs allowed; undelayed ${Math.round(best(without) * 1000)} µs more than held`
+      note: `${inUs(off)} off, ${inUs(most)} allowed; a bare socket ${inUs(rawOff)} off; undelayed ${inUs(best(without))} more than held`
     })
   }
 }
 
-async function pingThrough(addr: string, latencyMs: number, count: number, intervalMs: number): Promise<Round> {
+async function pingThrough(addr: string, latencyMs: number, count: number): Promise<Round> {
   await using proxy = await openProxy(addr, { latencyMs })
-  const { stdout } = await measureP2pctl(['ping', proxy.addr, '-c', String(count), '-f', '-i', `${intervalMs}ms`])
-  // what closes the connection passes as well
-  await delay(10)
-  const replies = eventsOf(stdout, 'ping.reply')
-  // turn by turn from the end of the dial: the last turns are those of the end
-  const told = replies.map(({ rtt_ms }) => rtt_ms)
-  const turns = proxy.turns.filter(({ to }) => to > 0).map(({ from, to }) => to - from)
-  const held = rank(turns, 0.5)
+  const { stdout } = await measureP2pctl(['ping', proxy.addr, '-c', String(count), '-f', '-i', '1s'])
+  return roundOf(
+    eventsOf(stdout, 'ping.reply').map(({ rtt_ms }) => rtt_ms),
+    proxy.turns
+  )
+}
+
+async function rawThrough(addr: string, latencyMs: number, count: number): Promise<Round> {
+  await using proxy = await openProxy(addr, { latencyMs })
+  return roundOf(await rawRoundTrips(Number(proxy.addr.split('/').at(-1)), count), proxy.turns)
+}
+
+/** At the median: some turns are of the dial. */
+function roundOf(told: number[], turns: Turn[]): Round {
+  const held = rank(
+    turns.filter(({ to }) => to > 0).map(({ from, to }) => to - from),
+    0.5
+  )
   return { own: rank(told, 0.5) - held, held }
 }
 

@@ -60,7 +60,12 @@ function headlinesOf(runs: Run[]): string {
 /** Each row as it was measured last, all its figures in one run, with the ratios of the runs before. */
 export function tableOf(runs: Run[]): string {
   const last = new Map<string, Run>()
-  for (const run of runs) for (const { row } of run.figures) last.set(row, run)
+  for (const run of runs) {
+    const rows = new Set(run.figures.map(({ row }) => row))
+    // in the order of the last run, and before it what that left out
+    for (const row of rows) last.delete(row)
+    for (const row of rows) last.set(row, run)
+  }
   const used = runs.filter(run => [...last.values()].includes(run))
   const lines = [...last].flatMap(([row, run]) => {
     const number = used.indexOf(run) + 1

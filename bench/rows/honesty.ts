@@ -25,7 +25,7 @@ async function* run({ short }: { short: boolean }): AsyncGenerator<Figure> {
   const bare = `/ip4/127.0.0.1/tcp/${await startEcho(stack)}`
   const rounds = short ? 2 : 5
   for (const latencyMs of short ? DELAYS_MS.slice(0, 2) : DELAYS_MS) {
-    const count = Math.round(short ? 200 / latencyMs + 10 : 1000 / latencyMs + 20)
+    const count = Math.round(short ? 100 / latencyMs + 10 : 300 / latencyMs + 10)
     const [without, delayed, rawWithout, rawDelayed]: [Round[], Round[], Round[], Round[]] = [[], [], [], []]
     for (let round = 0; round < rounds; round++) {
       without.push(await pingThrough(addr!, 0, count))

@@ -36,6 +36,8 @@ export interface FramePeer extends AsyncDisposable {
   pause(): void
   /** The first `count` frames that fit, of those that have come or will. */
   frames(count: number, fits: (frame: Frame) => boolean): Promise<Frame[]>
+  /** How many of those that have come fit. */
+  seen(fits: (frame: Frame) => boolean): number
   closed: Promise<unknown>
 }
 
@@ -87,6 +89,7 @@ function peerOver(node: PlainNode & Libp2p, connection: Connection): FramePeer {
         await once(arrival, 'frame')
       }
     },
+    seen: fits => come.filter(fits).length,
     closed: new Promise(resolve => connection.addEventListener('close', resolve)),
     [Symbol.asyncDispose]: () => node[Symbol.asyncDispose]()
   }

@@ -44,7 +44,7 @@ const headlines: [row: string, unit: string, says: (figure: Figure) => string][]
     '1,000 targets',
     's',
     ({ value, ratio }) =>
-      `**A thousand peers**, each dialed and pinged once, take ${short(value)} s, a ${short(1 / ratio)}th of a run for each.`
+      `**A thousand peers**, each dialed and pinged once, take ${short(value)} s in one run, and ${Math.round(1 / ratio)} times as long in a run for each.`
   ]
 ]
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { equals } from 'uint8arrays'
 import type { Connection, Stream } from '@libp2p/interface'
 import { Failure } from '../errors.ts'
-import { timeLimit } from '../limit.ts'
+import { startLimit } from '../limit.ts'
 import { post, StreamError, type StreamReader, streamReader } from './stream.ts'
 
 /** https://github.com/libp2p/specs/blob/master/ping/ping.md */
@@ -68,8 +68,9 @@ export function openPinger(connection: Connection): Pinger {
   let closing = false
 
   const open = async (timeoutMs: number, runSignal: AbortSignal): Promise<Channel> => {
-    const signal = AbortSignal.any([runSignal, timeLimit(timeoutMs)])
-    const stream = await connection.newStream(PING, { signal, runOnLimitedConnection: true })
+    // not AbortSignal.timeout(), which would keep the connection until its time is over
+    using limit = startLimit(timeoutMs, runSignal)
+    const stream = await connection.newStream(PING, { signal: limit.signal, runOnLimitedConnection: true })
     const echoes = streamReader(stream, { maxBufferedBytes: MAX_UNANSWERED * PAYLOAD_BYTES })
     const opened: Channel = { stream, echoes, unanswered: [], answered: 0, cameAt: 0, ended: null }
     stream.addEventListener('message', () => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { equals } from 'uint8arrays'
 import type { Connection, Stream } from '@libp2p/interface'
 import { Failure } from '../errors.ts'
-import { startLimit } from '../limit.ts'
+import { startLimit, timeLimit } from '../limit.ts'
 import { post, StreamError, type StreamReader, streamReader } from './stream.ts'
 
 /** https://github.com/libp2p/specs/blob/master/ping/ping.md */

@@ -206,10 +206,14 @@ async function run(
     detached: true,
     env: { ...process.env, P2PCTL_PEER_ID: remotePeer.toString(), P2PCTL_REMOTE_ADDR: remoteAddr.toString() }
   })
+  if (child.pid == null) {
+    const [cause] = await once(child, 'error')
+    throw new StreamError('closed', `cannot start sh: ${wordsFor(cause)}`, cause)
+  }
   const exited = once(child, 'exit').catch(() => [null])
   const kill = (): void => {
     try {
-      if (child.pid != null) process.kill(-child.pid, 'SIGKILL')
+      process.kill(-child.pid!, 'SIGKILL')
     } catch {
       // all of it has ended
     }

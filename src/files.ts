@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises'
+import { getSystemErrorName } from 'node:util'
 import { type Code, Failure } from './errors.ts'
 import { safe } from './safe.ts'
 
@@ -71,5 +72,7 @@ function codeOf(error: unknown): string {
   if (!(error instanceof Error) || !('code' in error)) return 'unknown error'
   // libuv has no name for it: `Unknown system error -122` on Linux, -69 on macOS (Node 24)
   if (/^Unknown system error -(122|69)$/.test(String(error.code))) return 'EDQUOT'
+  // that of os.networkInterfaces() is positive, and Node finds no name for it (libuv 1.51)
+  if (error.code === 'ERR_SYSTEM_ERROR' && 'errno' in error) return getSystemErrorName(-Number(error.errno))
   return String(error.code)
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 
-import { type Running, run, start } from './helpers/cli.ts'
+import { bin, type Running, run, start } from './helpers/cli.ts'
 import { only } from './helpers/collect.ts'
 import { ended, summaryOf } from './helpers/ends.ts'
 import { thorough } from './helpers/thorough.ts'
@@ -61,6 +61,16 @@ suite('few descriptors', { skip: process.platform === 'win32', timeout: 120_000 
         assert.ok(fine.includes(result.code!), `ulimit -n ${limit}, ${args[0]}: ${result.stderr}`)
         assert.doesNotMatch(result.stderr, /^ +at /m)
       }
+    }
+  })
+
+  // kill() of a child that could not be started signals the whole group (Node 24): doctor starts peers of its own
+  test('of doctor: it ends no process but its own', { skip: process.platform !== 'linux' }, () => {
+    for (let limit = 28; limit <= 48; limit += 2) {
+      const script = `(ulimit -n ${limit}; exec "$@") >/dev/null 2>&1; echo still here`
+      const args = ['-w', 'sh', '-c', script, 'sh', process.execPath, bin, 'doctor', '--offline', '--json']
+      const { stdout } = spawnSync('setsid', args, { encoding: 'utf8', timeout: 30_000 })
+      assert.equal(stdout, 'still here\n', `ulimit -n ${limit}`)
     }
   })
 

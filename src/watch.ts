@@ -39,11 +39,14 @@ export function watch(
     void queue.push(openEvent(connection))
     const guard = guardOf(connection)
     if (guard != null) guard.onRefused = (limit, streams) => void queue.push(refusedEvent(connection, limit, streams))
+    if (connection.direction === 'inbound') count('open')
+    // cut for a limit before it was there: libp2p tells of no end then (3.3)
+    if (connection.status !== 'open') return ended(connection)
     if (connection.direction !== 'inbound') return
-    count('open')
     void ask(node, connection, queue, signal, onIdentify)
   })
-  libp2p.addEventListener('connection:close', ({ detail: connection }) => {
+  libp2p.addEventListener('connection:close', ({ detail: connection }) => ended(connection))
+  const ended = (connection: Connection): void => {
     // over a WebSocket that is cut off it comes twice (@libp2p/websockets 10.1)
     if (closed.has(connection)) return
     closed.add(connection)
@@ -53,7 +56,7 @@ export function watch(
       ...(limit != null && { by: 'local', reason: `over the limit ${limit}`, limit })
     })
     if (connection.direction === 'inbound') count('close')
-  })
+  }
   libp2p.addEventListener('self:peer:update', () => {
     const addrs = ownAddrs(node)
     if (signal.aborted || addrs.join() === known) return

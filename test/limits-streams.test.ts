@@ -229,6 +229,16 @@ describe('frames', patient, () => {
     })
   }
 
+  test('a connection that is cut before it was told of has an end too', async () => {
+    await using at = await listening(`read-buffer=${256 * KIB}`)
+    for (let count = 0; count < 10; count++) {
+      const over = await framePeer(at.addr)
+      over.send(yamuxFrame(DATA, SYN, 1001, 256 * KIB + 1))
+      await at.running.next('connection.close', ({ peer_id }) => peer_id === over.node.peerId.toString())
+      await over[Symbol.asyncDispose]()
+    }
+  })
+
   test('mplex: likewise, its frames without data', async () => {
     await using node = await openNode({ muxer: ['mplex'], limit: { 'idle-frames': 20 } })
     await listenOn(node, LOCAL)

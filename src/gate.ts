@@ -94,15 +94,11 @@ export function createGate(limits: Limits, options: GateOptions): Gate {
     waiting.delete(guest)
     if (guest.origin != null) callNext(guest.origin)
   }
-  const admit = (guest: Guest): void => {
-    guest.timer = setTimeout(end, limits['upgrade-timeout'], guest, 'upgrade-timeout')
-    pending.add(guest)
-  }
   const callNext = (origin: string): void => {
     for (const [guest, upgrade] of waiting) {
       if (guest.origin !== origin || countOf(pending, origin) >= limits['pending-per-ip']) continue
       waiting.delete(guest)
-      admit(guest)
+      pending.add(guest)
       upgrade()
     }
   }
@@ -146,8 +142,10 @@ export function createGate(limits: Limits, options: GateOptions): Gate {
       const last = pending.size + waiting.size >= limits.pending ? [...waiting.keys()].at(-1) : undefined
       if (last != null) end(last, 'pending-per-ip')
       const guest = newGuest(true, origin, addr)
+      // from its first moment on: nobody holds a socket for longer by waiting
+      guest.timer = setTimeout(end, limits['upgrade-timeout'], guest, 'upgrade-timeout')
       if (waits) waiting.set(guest, () => {})
-      else admit(guest)
+      else pending.add(guest)
       return guest
     },
     begin(guest, upgrade) {

@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf, scopeOf, transportOf } from '../addr.ts'
 import { ipOf, whyNotFromHere } from '../reach.ts'
-import { sameHost } from './reservations.ts'
+import { isHere, sameHost } from './reservations.ts'
 
 /** What an AutoNAT server dials for a stranger, and how often. */
 
@@ -108,7 +108,7 @@ export function createMeter(now: () => number = () => performance.now()): Meter 
       recent = recent.filter(({ at }) => at > since)
       if (active.has(peerId) || recent.length >= PER_MINUTE.all) return null
       if (recent.filter(one => one.peerId === peerId).length >= PER_MINUTE.peer) return null
-      if (recent.filter(one => sameHost(one.from, from)).length >= PER_MINUTE.host) return null
+      if (!isHere(from) && recent.filter(one => sameHost(one.from, from)).length >= PER_MINUTE.host) return null
       recent.push({ at: now(), peerId, from })
       active.add(peerId)
       let isOpen = true

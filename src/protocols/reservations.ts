@@ -112,7 +112,8 @@ export function ownAddrs(addressManager: AddressManager, peerId: PeerId): Uint8A
 /** Node fires a longer timer at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1
 
-function isHere(addr: Multiaddr): boolean {
+/** Whether who comes from there is on this machine. */
+export function isHere(addr: Multiaddr): boolean {
   const ip = ipOf(addr)
   return ip != null && isLoopback(ip)
 }

@@ -1,10 +1,11 @@
 /** Identify, asked once and read by ourselves: libp2p 3.3 fails all of it for one bad field, and drops a bad record. */
-import type { Connection, PeerId } from '@libp2p/interface'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { reader } from 'protons-runtime'
 import { concat } from 'uint8arrays'
 import { addrIn } from '../addr.ts'
 import { Failure } from '../errors.ts'
 import type { Event, FieldsOf } from '../events.ts'
+import { startLimit } from '../limit.ts'
 import { safe } from '../safe.ts'
 import { StreamError, streamReader } from './stream.ts'
 
@@ -15,12 +16,16 @@ export const IDENTIFY = '/ipfs/id/1.0.0'
 const MAX_MESSAGE_BYTES = 8192
 const MAX_MESSAGES = 10
 
+/** How long the end of a connection may take to be told after a stream could not be opened. */
+const TOLD_MS = 500
+
 export type Identity = Omit<FieldsOf<'peer.identify'>, 'peer_id'>
 
 /** Asks the peer who it is. Null where it does not speak identify; throws Failure in phase identify. */
 export async function identify(connection: Connection, signal: AbortSignal): Promise<Identity | null> {
+  let stream: Stream | undefined
   try {
-    const stream = await connection.newStream(IDENTIFY, { signal, runOnLimitedConnection: true })
+    stream = await connection.newStream(IDENTIFY, { signal, runOnLimitedConnection: true })
     const frames = streamReader(stream, {
       maxFrameBytes: MAX_MESSAGE_BYTES,
       maxBufferedBytes: MAX_MESSAGE_BYTES * MAX_MESSAGES
@@ -35,6 +40,7 @@ export async function identify(connection: Connection, signal: AbortSignal): Pro
     return await decode(concat(parts), connection.remotePeer)
   } catch (error) {
     if (error instanceof Error && error.name === 'UnsupportedProtocolError') return null
+    if (stream == null) await endOf(connection, signal)
     const gone = connection.status !== 'open' || (error instanceof StreamError && error.reason === 'closed')
     const text = error instanceof Error ? error.message : String(error)
     throw gone
@@ -45,6 +51,16 @@ export async function identify(connection: Connection, signal: AbortSignal): Pro
         })
       : new Failure('identify_failed', `identify failed: ${safe(text)}`, { phase: 'identify', cause: error })
   }
+}
+
+/** Waits a moment for the end of a connection: that it takes no stream may be told earlier (libdatachannel 0.33). */
+async function endOf(connection: Connection, runSignal: AbortSignal): Promise<void> {
+  using limit = startLimit(TOLD_MS, runSignal)
+  await new Promise<void>(resolve => {
+    limit.signal.addEventListener('abort', () => resolve(), { once: true })
+    connection.addEventListener('close', () => resolve(), { once: true })
+    if (limit.signal.aborted || connection.status !== 'open') resolve()
+  })
 }
 
 export function identityEvent(peerId: string, identity: Identity): Event<'peer.identify'> {

@@ -204,7 +204,7 @@ suite('every example in a help text works when it is pasted', { concurrency: 2 }
         .replace('/ip4/127.0.0.1/tcp/4002/ws/p2p/12D3KooW...', relayWs)
         .replace('-l /ip4/127.0.0.1/tcp/4001', '-l /ip4/127.0.0.1/tcp/0')
         .replace('/ip4/127.0.0.1/tcp/4001', line.includes('pubsub') ? topicAddr : peerAddr)
-        .replace(/(--tcp|--ws|--port|--local) \d+(?= |$)/g, '$1 0')
+        .replace(/(--tcp|--ws|--port|--local|--metrics|--health) \d+(?= |$)/g, '$1 0')
         .replace('--for 60s', '--for 250ms')
         .replace(/(p2pctl perf \S+)$/, '$1 --duration 200ms')
         .replace('--duration 2s', '--duration 200ms')

@@ -31,7 +31,8 @@ export function createCrew(signal: AbortSignal): Crew {
         stdio: ['ignore', 'pipe', 'ignore'],
         env: withoutSettings(process.env)
       })
-      children.push(child)
+      // of one that could not be started kill() may signal any process, this group of processes among them (Node 24)
+      if (child.pid != null) children.push(child)
       return follow(child, args[0]!)
     },
     async stop() {
@@ -50,11 +51,18 @@ function follow(child: ChildProcess, name: string): Member {
   const events: Event[] = []
   const waiting = new Set<() => void>()
   let ended = false
+  let unstarted: Error | undefined
   const wake = (): void => {
     for (const resume of waiting) resume()
   }
-  createInterface({ input: child.stdout! }).on('line', line => {
-    events.push(JSON.parse(line) as Event)
+  if (child.stdout != null) {
+    createInterface({ input: child.stdout }).on('line', line => {
+      events.push(JSON.parse(line) as Event)
+      wake()
+    })
+  }
+  child.once('error', error => {
+    unstarted = error
     wake()
   })
   child.once('exit', () => {
@@ -70,6 +78,7 @@ function follow(child: ChildProcess, name: string): Member {
         const error = events.find(event => event.type === 'error')
         if (error != null)
           throw new Failure(error.code as Code, `${name}: ${error.message}`, { exitCode: error.exit_code })
+        if (unstarted != null) throw unstarted
         if (ended) throw new Failure('internal', `${name} ended before it said ${type}`)
         signal.throwIfAborted()
         if (until.aborted) throw new Failure('io_timeout', `${name} did not say ${type}: ${codes.io_timeout.says}`)

@@ -74,9 +74,10 @@ export async function dial(
   const how = { signal, ...(localPort != null && { localPort }) }
   // not libp2p.dial(): its queue merges dials to one peer, knows other addresses, and cuts each off after 6 s
   return await traceDial(trace, onProgress => {
-    const over = new AbortController()
-    const dialed = node.components.transportManager.dial(addr, { ...how, onProgress }).finally(() => over.abort())
+    const dialed = node.components.transportManager.dial(addr, { ...how, onProgress })
     if (node.fingerprint == null) return dialed
+    const over = new AbortController()
+    void dialed.finally(() => over.abort()).catch(() => {})
     const until = AbortSignal.any([signal, over.signal])
     const doubt = untraced(async () => await (await secondLook()).doubtSilence(node, addr, trace, until))
     return Promise.race([dialed, doubt.then(failure => (failure == null ? dialed : Promise.reject(failure)))])

@@ -42,13 +42,20 @@ export async function paced(
     const behind = performance.now() - due
     if (behind >= interval) due += Math.floor(behind / interval) * interval
     if (flood !== true) await pause(due - performance.now(), stop)
-    else {
-      const settled = new AbortController()
-      void running.then(() => settled.abort())
-      const whole = await pause(due - performance.now(), settled.signal)
-      if (!whole) due = performance.now()
-    }
+    else if (await settles(running, due - performance.now())) due = performance.now()
   }
   await Promise.all(underWay)
   if (failed.signal.aborted) throw (failed.signal.reason as { error: unknown }).error
+}
+
+/** Whether it settles within so many ms; then without a wait for the rest of them. */
+function settles(running: Promise<void>, ms: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, Math.max(0, ms), false)
+    // not a signal: to abort one makes an error with a stack, thousands of times a second
+    void running.then(() => {
+      clearTimeout(timer)
+      resolve(true)
+    })
+  })
 }

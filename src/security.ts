@@ -3,6 +3,7 @@ import type { ConnectionEncrypter, StreamMuxerFactory } from '@libp2p/interface'
 import { windowOf } from './frame-limits.ts'
 import type { Limits } from './limits.ts'
 import type { Components } from './node.ts'
+import { readLengthsQuietly } from './noise-frames.ts'
 import type { MuxerName, SecurityName } from './offers.ts'
 import { guarded } from './stream-limits.ts'
 import { stopClock, tracedEncrypter } from './trace.ts'
@@ -55,9 +56,16 @@ export async function loadMuxers(names: MuxerName[], limits: Limits): Promise<Mu
 function inOurOrder(factory: ReturnType<typeof noise>): EncrypterFactory {
   return components => {
     const encrypter = factory(components)
+    const secureInbound = encrypter.secureInbound.bind(encrypter)
+    encrypter.secureInbound = async (stream, options) => {
+      const secured = await secureInbound(stream, options)
+      readLengthsQuietly(secured.connection)
+      return secured
+    }
     const secureOutbound = encrypter.secureOutbound.bind(encrypter)
     encrypter.secureOutbound = async (stream, options) => {
       const secured = await secureOutbound(stream, options)
+      readLengthsQuietly(secured.connection)
       // its type leaves out what is not about WebTransport
       const { streamMuxers: theirs = [] } = (secured.remoteExtensions ?? {}) as { streamMuxers?: string[] }
       const ours = [...components.upgrader.getStreamMuxers().values()]

@@ -19,6 +19,7 @@ import type { LimitName, Limits } from './limits.ts'
 import type { Components } from './node.ts'
 import { joinPieces, type Pieces } from './pieces.ts'
 import { negotiate } from './protocols/negotiate.ts'
+import { seldomUpdates } from './window-updates.ts'
 
 /** One connection, and what its peer did that was too much. */
 export interface Guard {
@@ -142,6 +143,7 @@ function admit(muxer: StreamMuxer, guard: Guard, refused: (limit: LimitName) => 
     inside.maxReadBufferLength = limits['read-buffer'] + (muxer.protocol === MPLEX ? MPLEX_FRAME_BYTES : 0)
     inside.maxWriteBufferLength = limits['write-buffer']
     joinWaiting(inside)
+    seldomUpdates(stream)
     stream.addEventListener('close', ({ error }) => {
       if (error instanceof LimitError && error.limit !== guard.closedFor) refused(error.limit)
       else if (error?.name === 'StreamBufferError') refused(bufferOf(error))

@@ -9,10 +9,12 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { resultOf } from '../../src/flow.ts'
 import { sendItem } from '../../src/protocols/send.ts'
 import { streamReader, write } from '../../src/protocols/stream.ts'
-import { type PlainNode, plainNode } from '../../test/helpers/plain-node.ts'
+import { addrOf, type PlainNode, plainNode } from '../../test/helpers/plain-node.ts'
 import { behave } from './hostile.ts'
 
 export interface Questions {
+  /** So many peers that listen, answer pings and say who they are; each announces so many addresses, those of its own among them. */
+  serve: { count: number; announced?: number }
   /** So many peers, each with a connection that it keeps; `atOnce` of them dial side by side. */
   hold: { addr: string; count: number; atOnce: number }
   /** A new peer that dials, pings so many times, and goes; so many times one after another. */
@@ -30,6 +32,7 @@ export interface Questions {
 }
 
 export interface Answers {
+  serve: { addrs: string[] }
   hold: { connected: number; errors: string[] }
   visit: { dialMs: number[]; rttMs: number[]; errors: string[] }
   reserve: { peerIds: string[]; errors: string[] }
@@ -44,6 +47,7 @@ type Peer = PlainNode<{ ping: Ping }>
 const ECHO = '/load/echo/1.0.0'
 const WAIT_MS = 60_000
 
+const served: Peer[] = []
 const held: Connection[] = []
 const reserved: Peer[] = []
 const streams: Stream[] = []
@@ -70,6 +74,22 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, ind
 const within = (): { signal: AbortSignal } => ({ signal: AbortSignal.timeout(WAIT_MS) })
 
 const answers: { [Q in keyof Questions]: (about: Questions[Q]) => Promise<Answers[Q]> } = {
+  async serve({ count, announced = 1 }) {
+    const addrs: string[] = []
+    for (let made = 0; made < count; made++) {
+      const appendAnnounce = range(announced - 1).map(index => `/dns4/peer-${index}.example.net/tcp/4001`)
+      const addresses = { listen: ['/ip4/127.0.0.1/tcp/0'], appendAnnounce }
+      const peer = await plainNode<{ ping: Ping }>({
+        circuit: false,
+        services: { ping: ping() },
+        libp2p: { addresses }
+      })
+      served.push(peer)
+      addrs.push(addrOf(peer))
+    }
+    return { addrs }
+  },
+
   async hold({ addr, count, atOnce }) {
     const errors = await forAll(range(count), atOnce, async () => {
       const peer = await newPeer()

@@ -51,6 +51,8 @@ interface Channel {
   /** In the order in which they were sent, those that are late among them. */
   unanswered: Sent[]
   answered: number
+  /** When the last bytes came: earlier than whoever waits for them goes on. */
+  cameAt: number
   /** Why, once it has. */
   ended: Reason | null
 }
@@ -69,7 +71,10 @@ export function openPinger(connection: Connection): Pinger {
     const signal = AbortSignal.any([runSignal, timeLimit(timeoutMs)])
     const stream = await connection.newStream(PING, { signal, runOnLimitedConnection: true })
     const echoes = streamReader(stream, { maxBufferedBytes: MAX_UNANSWERED * PAYLOAD_BYTES })
-    const opened: Channel = { stream, echoes, unanswered: [], answered: 0, ended: null }
+    const opened: Channel = { stream, echoes, unanswered: [], answered: 0, cameAt: 0, ended: null }
+    stream.addEventListener('message', () => {
+      opened.cameAt = performance.now()
+    })
     channel = opened
     void listen(opened)
     return opened
@@ -116,7 +121,6 @@ export function openPinger(connection: Connection): Pinger {
     try {
       while (from.ended == null) {
         const answer = await from.echoes.readExactly(PAYLOAD_BYTES)
-        const now = performance.now()
         if (answer == null) return end(from, 'closed')
         const at = from.unanswered.findIndex(({ payload }) => equals(payload, answer))
         const [ping] = at < 0 ? [] : from.unanswered.splice(at, 1)
@@ -126,7 +130,7 @@ export function openPinger(connection: Connection): Pinger {
           return end(from, 'wrong')
         }
         from.answered++
-        const rttMs = now - ping.sentAt
+        const rttMs = from.cameAt - ping.sentAt
         if (ping.waiting) ping.settle({ type: 'reply', rttMs, sentAt: ping.sentAt })
         else ping.onLate?.(rttMs)
       }

@@ -106,17 +106,33 @@ export async function openItem(
   }
 }
 
+/**
+ * A chunk is good until the next one is asked for. Of a file that one is read meanwhile, into the other of two buffers; of
+ * a pipe, where it may take forever, not before.
+ */
 async function* chunksOf(handle: FileHandle, path: string, seekable: boolean): AsyncGenerator<Uint8Array> {
-  for (let at = 0; ; ) {
-    // a buffer of its own for each, since the one before may still wait to be sent
-    const { bytesRead, buffer } = await handle
-      .read(new Uint8Array(READ_BYTES), 0, READ_BYTES, seekable ? at : null)
-      .catch(cause => {
-        throw unreadable(path, cause)
-      })
-    if (bytesRead === 0) return
-    at += bytesRead
-    yield buffer.subarray(0, bytesRead)
+  const read = async (into: Uint8Array, at: number): Promise<Uint8Array> => {
+    const { bytesRead } = await handle.read(into, 0, READ_BYTES, seekable ? at : null).catch(cause => {
+      throw unreadable(path, cause)
+    })
+    return into.subarray(0, bytesRead)
+  }
+  let [free, taken] = [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)]
+  let ahead: Promise<Uint8Array> | undefined
+  try {
+    for (let at = 0; ; ) {
+      const chunk = await (ahead ?? read(free, at))
+      if (chunk.byteLength === 0) return
+      at += chunk.byteLength
+      ;[free, taken] = [taken, free]
+      if (seekable) ahead = read(free, at)
+      // whoever asks for it next hears of it
+      ahead?.catch(() => {})
+      yield chunk
+    }
+  } finally {
+    // the file is closed behind it
+    await ahead?.catch(() => {})
   }
 }
 

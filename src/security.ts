@@ -1,9 +1,9 @@
 import type { noise } from '@chainsafe/libp2p-noise'
-import type { ConnectionEncrypter, StreamMuxerFactory } from '@libp2p/interface'
+import type { ConnectionEncrypter, MessageStream, StreamMuxerFactory } from '@libp2p/interface'
 import { windowOf } from './frame-limits.ts'
 import type { Limits } from './limits.ts'
 import type { Components } from './node.ts'
-import { readLengthsQuietly } from './noise-frames.ts'
+import { decryptWithoutCopy, readLengthsQuietly, writeAtOnce } from './noise-frames.ts'
 import type { MuxerName, SecurityName } from './offers.ts'
 import { guarded } from './stream-limits.ts'
 import { stopClock, tracedEncrypter } from './trace.ts'
@@ -59,13 +59,13 @@ function inOurOrder(factory: ReturnType<typeof noise>): EncrypterFactory {
     const secureInbound = encrypter.secureInbound.bind(encrypter)
     encrypter.secureInbound = async (stream, options) => {
       const secured = await secureInbound(stream, options)
-      readLengthsQuietly(secured.connection)
+      spareWork(secured.connection)
       return secured
     }
     const secureOutbound = encrypter.secureOutbound.bind(encrypter)
     encrypter.secureOutbound = async (stream, options) => {
       const secured = await secureOutbound(stream, options)
-      readLengthsQuietly(secured.connection)
+      spareWork(secured.connection)
       // its type leaves out what is not about WebTransport
       const { streamMuxers: theirs = [] } = (secured.remoteExtensions ?? {}) as { streamMuxers?: string[] }
       const ours = [...components.upgrader.getStreamMuxers().values()]
@@ -82,6 +82,12 @@ async function loadNoise(): Promise<EncrypterFactory> {
     import('./noise-crypto.ts')
   ])
   return inOurOrder(noise({ crypto: noiseCrypto }))
+}
+
+function spareWork(connection: MessageStream): void {
+  readLengthsQuietly(connection)
+  writeAtOnce(connection)
+  decryptWithoutCopy(connection)
 }
 
 function lazily({ protocol, load }: (typeof encrypters)[SecurityName]): EncrypterFactory {

@@ -19,7 +19,7 @@ import type { LimitName, Limits } from './limits.ts'
 import type { Components } from './node.ts'
 import { joinPieces, type Pieces } from './pieces.ts'
 import { negotiate } from './protocols/negotiate.ts'
-import { seldomUpdates } from './window-updates.ts'
+import { seldomUpdates, shortFrames } from './window-updates.ts'
 
 /** One connection, and what its peer did that was too much. */
 export interface Guard {
@@ -144,6 +144,7 @@ function admit(muxer: StreamMuxer, guard: Guard, refused: (limit: LimitName) => 
     inside.maxWriteBufferLength = limits['write-buffer']
     joinWaiting(inside)
     seldomUpdates(stream)
+    shortFrames(stream)
     stream.addEventListener('close', ({ error }) => {
       if (error instanceof LimitError && error.limit !== guard.closedFor) refused(error.limit)
       else if (error?.name === 'StreamBufferError') refused(bufferOf(error))

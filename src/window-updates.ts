@@ -7,6 +7,7 @@ interface YamuxStream {
   recvWindow: number
   recvWindowCapacity: number
   maxStreamWindowSize: number
+  maxMessageSize: number
   epochStart: number
   getRTT(): number
   sendWindowUpdate(): void
@@ -23,12 +24,34 @@ const ESTABLISHED = 3
 export function seldomUpdates(stream: Stream): void {
   const inside = stream as unknown as YamuxStream
   if (inside.recvWindowCapacity == null) return
+  const { getRTT } = inside
+  // in whole milliseconds: on a fast network it is 0, in which nothing comes, and the window would never grow
+  inside.getRTT = () => getRTT() || 1
   const sendWindowUpdate = inside.sendWindowUpdate.bind(inside)
   inside.sendWindowUpdate = () => {
     const used = inside.recvWindow - inside.recvWindowCapacity
     if (inside.state !== ESTABLISHED || used >= inside.recvWindow / 2 || grows(inside)) sendWindowUpdate()
     else inside.epochStart = Date.now()
   }
+}
+
+/** One message of noise, 65,519 bytes, is one frame: its header and what is in it. */
+const FRAME_BYTES = 65_519 - 12
+
+/**
+ * It makes a frame as large as the window of the other side, which then has nothing of it before it has all, and can say
+ * no sooner that there is room for more: both sides waited for each other.
+ */
+export function shortFrames(stream: Stream): void {
+  const inside = stream as unknown as YamuxStream
+  if (inside.recvWindowCapacity == null) return
+  let most = inside.maxMessageSize
+  Object.defineProperty(inside, 'maxMessageSize', {
+    get: () => Math.min(most, FRAME_BYTES),
+    set: (bytes: number) => {
+      most = bytes
+    }
+  })
 }
 
 /** What has come within four round trips doubles the window. */

@@ -29,8 +29,16 @@ if (values.docs) {
   process.exit()
 }
 
-const isWanted = ({ phase, id }: { phase: string; id: string }): boolean =>
-  positionals.length === 0 || positionals.some(one => one === phase || one === `${phase}/${id}`)
+interface Named {
+  phase: string
+  id: string
+}
+
+const names = (wanted: string, { phase, id }: Named): boolean => wanted === phase || wanted === `${phase}/${id}`
+const unknown = positionals.filter(wanted => ![...rows, ...atRows].some(row => names(wanted, row)))
+if (unknown.length > 0)
+  throw new Error(`there is no ${unknown.join(', ')}: name a PHASE or PHASE/ID of docs/hostile.md`)
+const isWanted = (row: Named): boolean => positionals.length === 0 || positionals.some(wanted => names(wanted, row))
 const wanted = rows.filter(isWanted)
 const skipped = wanted.filter(({ skip }) => skip)
 const able = wanted.filter(({ skip }) => !skip)

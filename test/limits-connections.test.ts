@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
 import { noise } from '@chainsafe/libp2p-noise'
 import { multiaddr } from '@multiformats/multiaddr'
 import { certificates } from './helpers/certificates.ts'
-import { bin, cleanEnv, type Running, run, start } from './helpers/cli.ts'
+import { type Running, run, start } from './helpers/cli.ts'
 import { plainNode } from './helpers/plain-node.ts'
 import { type Caller, call, message, questions, upgrade } from './helpers/raw-caller.ts'
 import { rawServer } from './helpers/raw-server.ts'
+import { unreadListener } from './helpers/unread.ts'
 import type { MessageStream, MultiaddrConnection } from '@libp2p/interface'
 
 const TCP = '/ip4/127.0.0.1/tcp/0'
@@ -331,16 +332,8 @@ test('silent sockets do not keep a listener from its end, over TCP and WebSocket
 
 test('limit stop-hard: where nobody reads stdout, a signal ends the process after so long', async () => {
   const ms = 2000
-  const args = ['listen', '-l', TCP, '--limit', `stop-hard=${ms}ms`, '--json']
-  const child = spawn(process.execPath, [bin, ...args], { env: cleanEnv(), stdio: ['ignore', 'pipe', 'ignore'] })
-  await using _ = { [Symbol.asyncDispose]: async () => void child.kill('SIGKILL') }
-  let text = ''
-  const lines = child.stdout.setEncoding('utf8')
-  while (!text.includes('listen.ready')) text += (await once(lines, 'data'))[0]
-  lines.pause()
-  const { addrs } = JSON.parse(text.trim().split('\n').at(-1)!)
-  // an event of more than a pipe holds
-  await run(['send', addrs[0], '-', '-w', '2'], { stdin: 'x'.repeat(900_000) })
+  await using listener = await unreadListener('--limit', `stop-hard=${ms}ms`)
+  const { child } = listener
   const from = performance.now()
   child.kill('SIGTERM')
   const [code, signal] = await once(child, 'exit')

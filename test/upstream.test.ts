@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -54,6 +54,18 @@ async function errorOf(promise: Promise<unknown>): Promise<Error & { code?: stri
 /** The transport manager of a node, which is no part of its type. */
 interface Inner {
   components: { transportManager: { dial(addr: object, options: object): Promise<EventTarget> } }
+}
+
+type Upgrade = (request: object, socket: object, head: object, done: Accepted) => void
+type Accepted = (webSocket: EventEmitter, request: object) => void
+
+/** The server of `ws` in a listener of WebSockets, which is no part of its type. */
+interface Listening {
+  components: {
+    transportManager: {
+      getListeners(): { wsServer: { handleUpgrade: Upgrade } }[]
+    }
+  }
 }
 
 describe('libp2p 3.3', patient, () => {
@@ -237,6 +249,23 @@ describe('@libp2p/websockets 10.1', patient, () => {
     await node.dial(multiaddr(addrOf(other)))
     assert.equal(socket?.destroyed, false)
     socket?.destroy()
+  })
+
+  test('nobody hears the error of a frame that breaks the protocol, which ends the process (src/transports/websockets.ts)', async () => {
+    await using server = await plainNode({ listen: [`${LOCAL}/ws`] })
+    const [listener] = (server as unknown as Listening).components.transportManager.getListeners()
+    const { wsServer } = listener!
+    const upgrade = wsServer.handleUpgrade.bind(wsServer)
+    const accepted = new Promise<EventEmitter>(resolve => {
+      wsServer.handleUpgrade = (request, socket, head, done) =>
+        upgrade(request, socket, head, (webSocket, asked) => {
+          done(webSocket, asked)
+          resolve(webSocket)
+        })
+    })
+    await using node = await dialer()
+    await node.dial(multiaddr(addrOf(server)))
+    assert.equal((await accepted).listenerCount('error'), 0)
   })
 })
 

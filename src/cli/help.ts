@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type Code, codes } from '../errors.ts'
 import { print } from '../stdout.ts'
-import { declare } from './lazy.ts'
+import { everyCommand } from './lazy.ts'
 import { type Block, termOf, topics } from './topics.ts'
 
 /** `p2pctl` alone: the commands, and where to read on. */
@@ -22,7 +22,7 @@ export function printHelp(program: Command, words: string[]): void {
     print(plain(blocks))
     return
   }
-  const command = program.commands.map(declare).find(one => one.name() === name)
+  const command = everyCommand(program).find(one => one.name() === name)
   const inner = sub == null ? command : command?.commands.find(one => one.name() === sub)
   if (inner == null) {
     program.error(`error: no help on "${words.join(' ')}"\n(p2pctl help, or one of: ${Object.keys(topics).join(', ')})`)

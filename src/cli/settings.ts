@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, type Option } from 'commander'
 import { Failure } from '../errors.ts'
 import { wordsFor } from '../files.ts'
 import { safe } from '../safe.ts'
-import { declare } from './lazy.ts'
+import { everyCommand } from './lazy.ts'
 
 type Values = Record<string, unknown>
 
@@ -107,7 +107,7 @@ export function sectionOf(command: Command): string {
 function allCommands(command: Command): Command[] {
   let root = command
   while (root.parent != null) root = root.parent
-  return root.commands.map(declare).flatMap(one => [one, ...one.commands])
+  return everyCommand(root).flatMap(one => [one, ...one.commands])
 }
 
 function knows(command: Command, name: string): boolean {

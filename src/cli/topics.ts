@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type Code, codes } from '../errors.ts'
 import { limitNames, limitTable, ownOptions } from '../limits.ts'
-import { declare } from './lazy.ts'
+import { everyCommand } from './lazy.ts'
 import { limitText } from './parse.ts'
 import { envName, sectionOf } from './settings.ts'
 
@@ -55,7 +55,7 @@ const environment: Topic = {
   says: 'where options are taken from: variables and config files',
   blocks: program => {
     const takers = new Map<string, string[]>()
-    const commands = program.commands.map(declare).flatMap(one => (one.commands.length > 0 ? one.commands : [one]))
+    const commands = everyCommand(program).flatMap(one => (one.commands.length > 0 ? one.commands : [one]))
     for (const command of [...commands, ...program.commands.filter(one => one.commands.length > 0)]) {
       for (const option of command.options) {
         if (option.hidden || option.long === '--help' || option.long === '--version') continue

@@ -87,6 +87,8 @@ function severed(connection: MultiaddrConnection): MultiaddrConnection {
   const { websocket } = connection as unknown as { websocket: WebSocket & { terminate?(): void } }
   // that of a listener, of ws, can be cut off; that of Node closes in order, and is gone 3 s later at most
   const sendReset = (): void => (websocket.terminate == null ? websocket.close() : websocket.terminate())
+  // a frame that breaks the protocol is an error of ws, and nobody hears it: that ends the process (@libp2p/websockets 10.1)
+  websocket.addEventListener('error', sendReset)
   return Object.assign(connection, { sendReset })
 }
 

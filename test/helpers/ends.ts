@@ -27,16 +27,7 @@ export function died(result: Result, signal: NodeJS.Signals): void {
 
 /** Resolves as soon as a file is there. */
 export async function appears(path: string): Promise<void> {
-  await until(path, () => existsSync(path))
-}
-
-/** Resolves as soon as a file is away. */
-export async function vanishes(path: string): Promise<void> {
-  await until(path, () => !existsSync(path))
-}
-
-async function until(path: string, holds: () => boolean): Promise<void> {
   const watcher = watch(dirname(path))
-  while (!holds()) await once(watcher, 'change')
+  while (!existsSync(path)) await once(watcher, 'change')
   watcher.close()
 }

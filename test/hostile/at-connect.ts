@@ -1,4 +1,5 @@
 /** Sockets that come, and do not say who they are. */
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AtRow, listenerRow, type Target } from './at.ts'
 import { fateOf, HEADER, openSocket, openWire, upgradeRequest, webSocketFrame, wireOf } from './at-wire.ts'
@@ -159,6 +160,27 @@ export const connectRows: AtRow[] = [
       return await fateOf(target, raw.closed)
     }
   }),
+  ...(
+    [
+      ['opcode', 'a frame of WebSocket of a kind that there is not', [0xbf, 0x80, 1, 2, 3, 4]],
+      ['unmasked', 'a frame of WebSocket that is not masked', [0x82, 0x01, 0x41]],
+      ['close-code', 'the end of a WebSocket with a code that there is not', [0x88, 0x82, 0, 0, 0, 0, 0, 1]]
+    ] as const
+  ).map(([name, says, frame]) =>
+    listenerRow('connect', {
+      id: `websocket-${name}`,
+      says,
+      over: ['ws'],
+      fate: 'closed',
+      async attack(target) {
+        const socket = await openSocket(target)
+        socket.write(upgradeRequest(target))
+        await once(socket, 'data')
+        socket.write(Uint8Array.from(frame))
+        return await fateOf(target, closedOf(socket))
+      }
+    })
+  ),
   listenerRow('connect', {
     id: 'descriptors',
     says: '200 sockets of one address, where 80 descriptors are all there are',

@@ -1,7 +1,8 @@
 /** Before a byte of libp2p: what a host does to a connection. */
 import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { closedPort } from '../helpers/raw-server.ts'
 import { hostileSocket } from './peers.ts'
 import { dialerRow, type HostilePeer, type Over, type Row } from './rows.ts'
@@ -165,5 +166,37 @@ export const connectRows: Row[] = [
           more()
         })
     }
+  ),
+  ...(
+    [
+      ['opcode', 'a frame of a kind that there is not', [0xbf, 0x00]],
+      ['masked', 'a frame that is masked', [0x82, 0x81, 1, 2, 3, 4, 0x40]]
+    ] as const
+  ).map(([name, says, frame]) =>
+    dialerRow(
+      'connect',
+      { over: ['ws'], commands: all },
+      {
+        id: `ws-${name}`,
+        says: `answers as a WebSocket, and sends ${says}`,
+        expect: failed('connection_reset', 'security'),
+        start: over => hostileSocket(over, socket => answerUpgrade(socket, Uint8Array.from(frame)))
+      }
+    )
   )
 ]
+
+/** Takes the request for a WebSocket as https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2 has it, and then says this. */
+function answerUpgrade(socket: Socket, then: Uint8Array): void {
+  let request = ''
+  socket.on('data', bytes => {
+    request += bytes.toString('latin1')
+    const key = /^sec-websocket-key: (.*)\r$/im.exec(request)?.[1]
+    if (key == null || !request.includes('\r\n\r\n')) return
+    socket.removeAllListeners('data').resume()
+    const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+    const head = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade']
+    socket.write(`${[...head, `Sec-WebSocket-Accept: ${accept}`].join('\r\n')}\r\n\r\n`)
+    socket.write(then)
+  })
+}

@@ -215,7 +215,11 @@ export const codes = {
     says: 'what arrived is not what was sent',
     hint: 'send it again; if it recurs, a disk or a relay changes bytes'
   },
-  too_large: { exit: 1, says: 'too large for the receiver', hint: 'send less, or ask the receiver to take more' },
+  too_large: {
+    exit: 1,
+    says: 'too large for the receiver',
+    hint: 'send less, or ask the receiver to take more (listen --max-file, --max-message)'
+  },
   deadline: { exit: 4, says: 'the deadline passed with no conclusion', hint: 'give a longer --deadline' },
   internal: { exit: 70, says: 'a bug in p2pctl', hint: 'run it again with --debug and report what it prints' }
 } as const satisfies Record<string, CodeEntry>

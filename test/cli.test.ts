@@ -39,6 +39,13 @@ const usage: Row[] = [
   [['ping', '--jsn', someone], 2, "unknown option '--jsn'", 'Did you mean --json?'],
   [['ping'], 2, "missing required argument 'target'", 'p2pctl help ping'],
   [['dial'], 2, "missing required argument 'target'", /./],
+  [
+    ['send', '-f', 'a.txt', '/ip4/127.0.0.1/tcp/1'],
+    2,
+    "missing required argument 'target'",
+    /^-f takes all.* before it$/
+  ],
+  [['send', '-f', 'a.txt'], 2, "missing required argument 'target'", 'p2pctl help send'],
   [['send', someone], 2, 'there is nothing to send', /give a text/],
   [['key', 'bogus'], 2, "unknown command 'bogus'", 'p2pctl help key'],
   [['key', 'gen'], 2, "missing required argument 'file'"],

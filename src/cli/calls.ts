@@ -75,7 +75,8 @@ export async function refuse(args: string[], program: Command, error: unknown): 
   const named = outer?.commands.find(command => command.name() === args[1]) ?? outer
   const usage = error instanceof CommanderError
   const [message = '', suggestion] = usage ? sentenceOf(error).split('\n') : []
-  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? `p2pctl help${named == null ? '' : ` ${nameOf(named)}`}`
+  const help = `p2pctl help${named == null ? '' : ` ${nameOf(named)}`}`
+  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? greedy(error, named) ?? help
   const failure = usage ? new Failure('invalid_option', safe(message, 1024), { hint: safe(hint), cause: error }) : error
   await run({
     cmd: named == null ? 'p2pctl' : nameOf(named),
@@ -89,6 +90,13 @@ export async function refuse(args: string[], program: Command, error: unknown): 
     },
     untilStopped: false
   })
+}
+
+/** `send -f a.txt ADDR`: the address is the name of a file. */
+function greedy(error: unknown, command?: Command): string | undefined {
+  if (!(error instanceof CommanderError) || error.code !== 'commander.missingArgument') return undefined
+  const taking = command?.options.find(option => option.variadic && command.getOptionValue(option.attributeName())?.[1])
+  return taking && `${taking.short ?? taking.long} takes all that stands behind it: name the target before it`
 }
 
 /** What was asked for, as far as it can be told from arguments that are wrong. */

@@ -86,7 +86,7 @@ function panel(name: string, points: Point[]): string {
         `<text x="${PLOT.left - 8}" y="${n(y.at(tick) + 4)}" text-anchor="end">${short(tick)}</text>`
     ),
     ...x.ticks.map(
-      tick => `<text x="${n(x.at(tick))}" y="${PLOT.bottom + 20}" text-anchor="middle">${count(tick)}</text>`
+      tick => `<text x="${n(x.at(tick))}" y="${PLOT.bottom + 20}" text-anchor="middle">${compact.format(tick)}</text>`
     ),
     `<path class="linear" d="${linear}"/>`,
     `<path class="line" d="M${points.map(at).join('L')}"/>`,
@@ -114,6 +114,8 @@ function scaleOf(values: number[], from: number, to: number, fewest: number): Sc
   const at = (value: number): number => from + ((Math.log10(value) - low) / (high - low)) * (to - from)
   return { at, least: 10 ** low, ticks }
 }
+
+const compact = new Intl.NumberFormat('en', { notation: 'compact' })
 
 function count(value: number): string {
   return value.toLocaleString('en')

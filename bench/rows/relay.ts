@@ -119,7 +119,7 @@ function* grown(what: string, counts: number[], empty: Held, all: Held[]): Gener
     reach: { most: 1.1 }
   })
   for (const [index, { bytes }] of all.entries()) {
-    yield { plot: `${what}s, memory in use`, x: counts[index]!, y: (bytes - empty.bytes) / MIB, unit: 'MiB more' }
+    yield { plot: `${what}s, memory in use`, x: counts[index]!, y: bytes / MIB, unit: 'MiB' }
   }
 }
 

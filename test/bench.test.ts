@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { figure, type Figure, isPoint, type Point, reaches } from '../bench/bench.ts'
+import { type Bench, figure, type Figure, isPoint, type Point, reaches } from '../bench/bench.ts'
 import { loadRows, rowNames } from '../bench/load-rows.ts'
 import { picture, pictureOf } from '../bench/plots.ts'
 import { keyOf, readRuns, type Run } from '../bench/runs.ts'
@@ -19,18 +19,28 @@ function expected(measured: Figure): Figure['reach'] {
   return 'most' in measured.reach ? { most: last.ratio } : { least: last.ratio }
 }
 
+/** A regression is there each time; what a busy machine does to a ratio is not. */
+const ROUNDS = 3
+
 // how a cost grows is looked at, and held to no ratio
 for (const bench of await loadRows(rowNames().filter(name => name !== 'growth'))) {
-  test(`${bench.row}: no ratio is twice as bad as docs/performance.md says`, { timeout: 60_000 }, async () => {
-    const figures: Figure[] = []
-    for await (const measured of bench.run({ short: true })) if (!isPoint(measured)) figures.push(measured)
-    assert.ok(figures.length > 0)
-    const worse = figures.filter(one => !reaches(one.ratio, expected(one), MARGIN))
-    assert.deepEqual(
-      worse.map(({ what, ratio }) => ({ what, ratio })),
-      []
-    )
+  test(`${bench.row}: no ratio is twice as bad as docs/performance.md says`, { timeout: 100_000 }, async () => {
+    let worse = await worseOf(bench)
+    for (let round = 1; round < ROUNDS && worse.length > 0; round++) {
+      const again = await worseOf(bench)
+      worse = worse.filter(({ what }) => again.some(one => one.what === what))
+    }
+    assert.deepEqual(worse, [])
   })
+}
+
+/** The figures of one run that are worse than twice what is written. */
+async function worseOf(bench: Bench): Promise<Pick<Figure, 'what' | 'ratio'>[]> {
+  const figures: Figure[] = []
+  for await (const measured of bench.run({ short: true })) if (!isPoint(measured)) figures.push(measured)
+  assert.ok(figures.length > 0)
+  const worse = figures.filter(one => !reaches(one.ratio, expected(one), MARGIN))
+  return worse.map(({ what, ratio }) => ({ what, ratio }))
 }
 
 const sample = (value: number): Figure =>

@@ -19,7 +19,7 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 
 /** No more descriptors than these. Node itself takes 21, and crashes with fewer. */
 const within = (descriptors: number): string[] => ['sh', '-c', `ulimit -n ${descriptors}; exec "$@"`, 'sh']
-const limits = thorough ? [24, 26, 28, 30, 32, 36, 40, 48, 64, 80] : [26, 28, 40]
+const limits = thorough ? [24, 26, 28, 30, 32, 36, 40, 48, 64, 80] : [26, 28, 36]
 
 suite('few descriptors', { skip: process.platform === 'win32', timeout: 120_000 }, () => {
   let peer: Running

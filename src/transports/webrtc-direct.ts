@@ -13,6 +13,7 @@ import { safe } from '../safe.ts'
 import { currentTrace } from '../trace.ts'
 import { certificateFrom } from './certificate.ts'
 import { NO_HASH, withCerthash } from './certhash.ts'
+import { dialWithDescriptors } from './descriptors.ts'
 import { dialOverUdp } from './udp.ts'
 
 /** One dial as it goes on. */
@@ -44,7 +45,7 @@ export function webRtcDirectTransport(): (components: Components) => Transport {
     transport.dial = (addr, options) => dials.run({}, () => dial(withCerthash(addr), options))
     const createListener = transport.createListener.bind(transport)
     transport.createListener = options => withFreePort(createListener(options))
-    return transport
+    return dialWithDescriptors(transport)
   }
 }
 

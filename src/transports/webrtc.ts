@@ -5,6 +5,7 @@
 import { networkInterfaces } from 'node:os'
 import { webRTC } from '@libp2p/webrtc'
 import { type RTCIceCandidate, RTCPeerConnection, type RTCSessionDescription } from 'node-datachannel/polyfill'
+import { dialWithDescriptors } from './descriptors.ts'
 import { overCircuits } from './over-circuits.ts'
 import type { Transport } from '@libp2p/interface'
 import type { Components } from '../node.ts'
@@ -12,7 +13,8 @@ import type { Components } from '../node.ts'
 /** Libp2p's transport, with candidates in an order that works. */
 export function webrtcTransport(stun?: string[]): (components: Components) => Transport {
   orderCandidates(RTCPeerConnection)
-  return overCircuits(webRTC({ rtcConfiguration: () => rtcConfiguration(stun) }))
+  const create = overCircuits(webRTC({ rtcConfiguration: () => rtcConfiguration(stun) }))
+  return components => dialWithDescriptors(create(components))
 }
 
 /** Asks the STUN servers that are named and no other: without iceServers, libp2p would ask four public ones. */

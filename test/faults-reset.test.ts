@@ -21,7 +21,9 @@ before(async () => {
   // one that asks nothing of its own accord says the same bytes each time
   quiet = await plainNode({ identify: false, services: { identify: identify({ runOnConnectionOpen: false }) } })
   addrs.peer = addrOf(quiet)
-  listener = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json'], { timeoutMs: 1_200_000 })
+  // all dials of one process are one peer's
+  const limit = ['--limit', `connections-per-peer=${2 * AT_ONCE}`]
+  listener = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', ...limit, '--json'], { timeoutMs: 1_200_000 })
   addrs.dialer = (await listener.next('listen.ready')).addrs[0]!
 })
 after(async () => {

@@ -35,7 +35,10 @@ export function startP2pctl(args: string[], { debug, signal }: { debug: boolean;
   const command = [name, '--json', '--config', 'none', ...(debug ? ['--debug'] : []), ...rest]
   const child = spawn(process.execPath, [bin, ...command], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   const events: Line[] = []
-  const stop = (): boolean => child.kill()
+  // a second signal would end it before it has said how
+  const stop = (): void => {
+    if (!child.killed) child.kill()
+  }
   signal.addEventListener('abort', stop)
   const waiting = new Set<() => void>()
   let over = false

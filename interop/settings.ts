@@ -1,22 +1,22 @@
 /** What the suite says in the environment, read once; the names are those of its docs/write-a-transport-test-app.md. */
 
-/** What p2pctl has of the suite's transports: what it listens on, under an IP address, and what it calls it. */
-const TRANSPORTS = {
-  tcp: { tail: 'tcp/0', own: false },
-  ws: { tail: 'tcp/0/ws', own: false },
-  wss: { tail: 'tcp/0/tls/ws', own: false },
-  'quic-v1': { tail: 'udp/0/quic-v1', own: true },
-  'webrtc-direct': { tail: 'udp/0/webrtc-direct', own: true },
-  /** Through a relay that the listener brings along. */
-  webrtc: { tail: 'tcp/0/ws', own: true }
+/** What p2pctl has of the suite's transports, and what it listens on behind an IP address. */
+const TAILS = {
+  tcp: 'tcp/0',
+  ws: 'tcp/0/ws',
+  wss: 'tcp/0/tls/ws',
+  'quic-v1': 'udp/0/quic-v1',
+  'webrtc-direct': 'udp/0/webrtc-direct',
+  /** Of the relay that the listener brings along. */
+  webrtc: 'tcp/0/ws'
 }
-const SECURE_CHANNELS = ['noise', 'tls'] as const
-const MUXERS = ['yamux', 'mplex'] as const
 
-export type Transport = keyof typeof TRANSPORTS
-export const transports = Object.keys(TRANSPORTS) as Transport[]
-export const secureChannels: readonly string[] = SECURE_CHANNELS
-export const muxers: readonly string[] = MUXERS
+export type Transport = keyof typeof TAILS
+export const transports = Object.keys(TAILS) as Transport[]
+/** Those that bring security and muxer of their own, in the suite's word. */
+export const standalone: readonly Transport[] = ['quic-v1', 'webrtc-direct', 'webrtc']
+export const secureChannels = ['noise', 'tls'] as const
+export const muxers = ['yamux', 'mplex'] as const
 
 export interface Settings {
   isDialer: boolean
@@ -57,9 +57,9 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const redis = redisAt(env.REDIS_ADDR) ?? refuse('REDIS_ADDR', 'host:port')
   const testKey = env.TEST_KEY || refuse('TEST_KEY', 'what keeps the tests of one Redis apart')
   const transport = oneOf('TRANSPORT', transports)
-  const { tail, own } = TRANSPORTS[transport ?? 'tcp']
-  const secureChannel = own ? null : oneOf('SECURE_CHANNEL', SECURE_CHANNELS)
-  const muxer = own ? null : oneOf('MUXER', MUXERS)
+  const own = transport != null && standalone.includes(transport)
+  const secureChannel = own ? null : oneOf('SECURE_CHANNEL', secureChannels)
+  const muxer = own ? null : oneOf('MUXER', muxers)
   const seconds = Number(env.TEST_TIMEOUT_SECS || TIMEOUT_S)
   if (!(seconds > 0 && seconds <= 86_400)) refuse('TEST_TIMEOUT_SECS', 'a number of seconds')
   if (wrong.length > 0) throw new WrongEnvironment(wrong.join('\n'))
@@ -68,7 +68,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     redis: redis!,
     key: `${testKey}_listener_multiaddr`,
     transport: transport!,
-    tail,
+    tail: TAILS[transport!],
     secureChannel: secureChannel!,
     muxer: muxer!,
     listenerIp: env.LISTENER_IP || '0.0.0.0',

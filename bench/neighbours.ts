@@ -141,7 +141,7 @@ function find(name: string, command = name): string | undefined {
 /** vole does not say its own; a Go program has those of its modules in it. */
 function libp2pOf(path: string): string {
   const at = readFileSync(path).toString('latin1')
-  return `of go-libp2p ${/\tgithub\.com\/libp2p\/go-libp2p\tv([\d.]+)/.exec(at)?.[1] ?? '?'}`
+  return `(go-libp2p ${/\tgithub\.com\/libp2p\/go-libp2p\tv([\d.]+)/.exec(at)?.[1] ?? '?'})`
 }
 
 function versionOf(path: string, ...args: string[]): string {

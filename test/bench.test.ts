@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { figure, type Figure, isPoint, type Point, reaches } from '../bench/bench.ts'
 import { loadRows, rowNames } from '../bench/load-rows.ts'
+import { openPingers } from '../bench/neighbours.ts'
 import { picture, pictureOf } from '../bench/plots.ts'
 import { keyOf, readRuns, type Run } from '../bench/runs.ts'
 import { page, pageWith, readme, readmeWith, tableOf } from '../bench/table.ts'
+import { start } from './helpers/cli.ts'
 
 /** Other tests run beside these: what is half as good as written is no news, and less is. */
 const MARGIN = 2
@@ -35,6 +37,20 @@ for (const bench of await loadRows(rowNames().filter(name => name !== 'growth'))
     )
   })
 }
+
+test('whoever pings is watched until the first pong, and says why there is none', { timeout: 60_000 }, async () => {
+  await using peer = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
+  await using stack = new AsyncDisposableStack()
+  const pingers = await openPingers()
+  for (const pinger of pingers) stack.use(pinger)
+  const [addr = ''] = (await peer.next('listen.ready')).addrs
+  assert.equal(pingers[0]!.name, 'p2pctl')
+  for (const { name, firstPong } of pingers) {
+    const { ms, cpuMs, peakBytes } = await firstPong(addr)
+    assert.ok(ms > 0 && cpuMs > 0 && peakBytes > 2 ** 20, name)
+  }
+  await assert.rejects(pingers[0]!.firstPong('/ip4/127.0.0.1/tcp/1'), /ping .* ended with 1/)
+})
 
 const sample = (value: number): Figure =>
   figure({ row: 'a row', what: 'p2pctl', value, unit: 'ms', against: 'something else', limit: 2, reach: { most: 3 } })

@@ -32,6 +32,8 @@ export interface Bench {
   row: string
   /** The short form is the one of CI: seconds, and coarse. */
   run(options: { short: boolean }): AsyncIterable<Figure | Point>
+  /** What this machine has not, without which there is nothing to compare with. */
+  lacks?(): string | false
 }
 
 /** The figure of a measurement: its ratio, and whether it reaches what it has to. */

@@ -9,6 +9,7 @@ const folder = join(import.meta.dirname, 'rows')
 const ORDER = [
   'start',
   'first-pong',
+  'neighbours',
   'install',
   'idle',
   'ping',

@@ -24,8 +24,10 @@ if (!values.table) {
   const run = about()
   const figures: Figure[] = []
   const points: Point[] = []
-  for (const { row, run } of await loadRows(positionals.length > 0 ? positionals : names)) {
-    process.stderr.write(`${row} ...\n`)
+  for (const { row, run, lacks } of await loadRows(positionals.length > 0 ? positionals : names)) {
+    const missing = lacks?.() ?? false
+    process.stderr.write(missing ? `${row} left out: ${missing} here\n` : `${row} ...\n`)
+    if (missing) continue
     for await (const measured of run({ short: values.short })) {
       if (isPoint(measured)) points.push(measured)
       else figures.push(measured)

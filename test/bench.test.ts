@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { type Bench, figure, type Figure, isPoint, type Point, reaches } from '../bench/bench.ts'
 import { loadRows, rowNames } from '../bench/load-rows.ts'
+import { openPingers } from '../bench/neighbours.ts'
 import { picture, pictureOf } from '../bench/plots.ts'
 import { keyOf, readRuns, type Run } from '../bench/runs.ts'
 import { page, pageWith, readme, readmeWith, tableOf } from '../bench/table.ts'
+import { start } from './helpers/cli.ts'
 
 /** Other tests run beside these: what is half as good as written is no news, and less is. */
 const MARGIN = 2
@@ -24,7 +26,10 @@ const ROUNDS = 3
 
 // how a cost grows is looked at, and held to no ratio
 for (const bench of await loadRows(rowNames().filter(name => name !== 'growth'))) {
-  test(`${bench.row}: no ratio is twice as bad as docs/performance.md says`, { timeout: 100_000 }, async () => {
+  test(`${bench.row}: no ratio is twice as bad as docs/performance.md says`, {
+    timeout: 100_000,
+    skip: bench.lacks?.() ?? false
+  }, async () => {
     let worse = await worseOf(bench)
     for (let round = 1; round < ROUNDS && worse.length > 0; round++) {
       const again = await worseOf(bench)
@@ -42,6 +47,20 @@ async function worseOf(bench: Bench): Promise<Pick<Figure, 'what' | 'ratio'>[]> 
   const worse = figures.filter(one => !reaches(one.ratio, expected(one), MARGIN))
   return worse.map(({ what, ratio }) => ({ what, ratio }))
 }
+
+test('whoever pings is watched until the first pong, and says why there is none', { timeout: 60_000 }, async () => {
+  await using peer = start(['listen', '-l', '/ip4/127.0.0.1/tcp/0', '--json'])
+  await using stack = new AsyncDisposableStack()
+  const pingers = await openPingers()
+  for (const pinger of pingers) stack.use(pinger)
+  const [addr = ''] = (await peer.next('listen.ready')).addrs
+  assert.equal(pingers[0]!.name, 'p2pctl')
+  for (const { name, firstPong } of pingers) {
+    const { ms, cpuMs, peakBytes } = await firstPong(addr)
+    assert.ok(ms > 0 && cpuMs > 0 && peakBytes > 2 ** 20, name)
+  }
+  await assert.rejects(pingers[0]!.firstPong('/ip4/127.0.0.1/tcp/1'), /ping .* ended with 1/)
+})
 
 const sample = (value: number): Figure =>
   figure({ row: 'a row', what: 'p2pctl', value, unit: 'ms', against: 'something else', limit: 2, reach: { most: 3 } })

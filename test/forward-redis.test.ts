@@ -1,14 +1,10 @@
 import assert from 'node:assert/strict'
-import { execFile, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { execFile, execFileSync } from 'node:child_process'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { only } from './helpers/collect.ts'
+import { type RedisServer, startRedis } from './helpers/redis.ts'
 import { tunnel, type Way } from './helpers/tunnel.ts'
-import type { ChildProcess } from 'node:child_process'
 
 const missing = ['redis-server', 'redis-cli', 'redis-benchmark'].filter(name => !isThere(name))
 const skip = missing.length > 0 ? `not installed: ${missing.join(', ')}` : false
@@ -41,26 +37,13 @@ function tool(name: string, args: string[], stdin = ''): Promise<string> {
 }
 
 describe('a real Redis through forward', { skip, timeout: 120_000 }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'p2pctl-redis-'))
-  let redis: ChildProcess
-  const socket = join(folder, 'redis.sock')
+  let redis: RedisServer
+  let socket: string
   before(async () => {
-    redis = spawn('redis-server', ['--port', '0', '--unixsocket', socket, '--save', '', '--dir', folder], {
-      stdio: ['ignore', 'pipe', 'inherit']
-    })
-    let said = ''
-    for await (const part of redis.stdout!.iterator({ destroyOnReturn: false })) {
-      said += String(part)
-      if (/ready to accept connections/i.test(said)) break
-    }
-    redis.stdout!.resume()
-    assert.match(said, /ready to accept connections/i)
+    redis = await startRedis()
+    socket = redis.socket
   })
-  after(async () => {
-    redis.kill()
-    if (redis.exitCode == null) await once(redis, 'exit')
-    rmSync(folder, { recursive: true, force: true })
-  })
+  after(() => redis[Symbol.asyncDispose]())
 
   for (const way of ['tcp', 'quic', 'circuit'] satisfies Way[]) {
     test(`over ${way}: values, pipelines, and many clients at once`, async () => {

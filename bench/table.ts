@@ -35,12 +35,6 @@ const headlines: [row: string, unit: string, says: (figure: Figure) => string][]
       `**The first pong of \`ping -c 1\`** is on the screen ${short(value)} ms after Enter, ${short(ratio)} times what \`node -e 0\` takes.`
   ],
   [
-    'neighbours',
-    'ms',
-    ({ against, ratio }) =>
-      `**Compiled programs are there sooner**: the first pong of \`ping\` takes ${short(ratio)} times as long as with ${against}.`
-  ],
-  [
     'ping RTT',
     'µs',
     ({ value, ratio }) =>

@@ -1,5 +1,6 @@
 /** Who is let in, and how much and how long without showing who it is: the limits before a peer is known, and on connections. */
 import type { Limits } from './limits.ts'
+import { memoryInUse } from './memory.ts'
 import { isLoopback, originOf } from './origins.ts'
 import { createPenalties } from './penalties.ts'
 import { createRefusals, type Reason, type Refused } from './refusals.ts'
@@ -36,7 +37,7 @@ export interface GateOptions {
   /** False while nobody else is to be let in, whatever the limits. */
   mayConnect?: (() => boolean) | undefined
   onRefused?: ((event: Refused) => void) | undefined
-  /** Of this process, in bytes. */
+  /** What this process uses, in bytes. */
   memory?: () => number
 }
 
@@ -56,7 +57,7 @@ export interface Gate extends Disposable {
   /** It is upgraded: the limit that refuses it all the same, or null. */
   opens(guest: Guest, peerId: string): Reason | null
   leave(guest: Guest): void
-  /** Of this process, in bytes. */
+  /** What this process uses, in bytes. */
   memory(): number
   refused(reason: Reason, guest: Pick<Guest, 'origin' | 'addr'>): void
 }
@@ -71,7 +72,7 @@ const PROOF_MS = 1000
 const LINE = 4
 
 export function createGate(limits: Limits, options: GateOptions): Gate {
-  const { mayConnect = () => true, onRefused = () => {}, memory = createMemory() } = options
+  const { mayConnect = () => true, onRefused = () => {}, memory = memoryInUse(limits['memory-refuse']) } = options
   const pending = new Set<Guest>()
   const open = new Set<Guest>()
   /** Unread, in the order that they came. */
@@ -213,24 +214,4 @@ function newGuest(inbound: boolean, origin: string | null, addr: string): Guest 
   const none = (): void => {}
   const state = { claimed: false, agreed: false, proven: false, gone: false, counted: false, received: 0 }
   return { inbound, origin, addr, ...state, cut: none, release: none }
-}
-
-/** Read often enough for a flood, and not for each of its connections. */
-const MEMORY_AGE_MS = 100
-
-function createMemory(): () => number {
-  let bytes = 0
-  let readAt = -Infinity
-  return () => {
-    const now = performance.now()
-    if (now - readAt > MEMORY_AGE_MS) {
-      readAt = now
-      try {
-        bytes = process.memoryUsage.rss()
-      } catch {
-        // it reads a file of /proc, and throws where no descriptor is left (Node 24): it is as much as it was then
-      }
-    }
-    return bytes
-  }
 }

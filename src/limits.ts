@@ -103,14 +103,14 @@ export const limitTable = {
   'memory-refuse': {
     unit: 'bytes',
     default: 512 * MIB,
-    range: [64 * MIB, 2 ** 40],
+    range: [32 * MIB, 2 ** 40],
     group: 'connections',
     says: 'with more memory in use, new connections are refused'
   },
   'memory-close': {
     unit: 'bytes',
     default: 768 * MIB,
-    range: [64 * MIB, 2 ** 40],
+    range: [32 * MIB, 2 ** 40],
     group: 'connections',
     says: 'with more memory in use, the connections that matter least are closed'
   },

@@ -10,6 +10,9 @@ import { createPenalties } from '../src/penalties.ts'
 import { createRefusals, type Refused } from '../src/refusals.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 
+const KIB = 1024
+const MIB = 1024 * KIB
+
 test('an IPv4 address is a host, and so is an IPv6 /56, however they are written', () => {
   for (const [ip, origin] of [
     ['203.0.113.7', '203.0.113.7'],
@@ -140,12 +143,13 @@ test('who waits for others of its host gives its place to another host', () => {
 })
 
 test('where no descriptor is left to look at the memory with, somebody is let in all the same', t => {
-  const rss = t.mock.method(process.memoryUsage, 'rss', () => {
+  const look = t.mock.method(process, 'memoryUsage', () => {
     throw Object.assign(new Error('EMFILE: too many open files, uv_resident_set_memory'), { code: 'EMFILE' })
   })
   using gate = createGate(limitsOf(), {})
+  const before = look.mock.callCount()
   assert.notEqual(gate.arrive('/ip4/203.0.113.7/tcp/1', '203.0.113.7'), null)
-  assert.equal(rss.mock.callCount(), 1)
+  assert.equal(look.mock.callCount(), before + 1)
 })
 
 test('who has left while it was upgraded holds no place', () => {
@@ -156,6 +160,23 @@ test('who has left while it was upgraded holds no place', () => {
   const second = gate.arrive('/ip4/203.0.113.7/tcp/2', '203.0.113.7')!
   assert.equal(gate.opens(second, 'b'), null)
   assert.equal(gate.arrive('/ip4/203.0.113.7/tcp/3', '203.0.113.7'), null)
+})
+
+test('limit memory-refuse: what a flood has left behind, and nobody uses any more, keeps nobody out', t => {
+  const before = process.memoryUsage.rss()
+  const limits = limitsOf({ 'memory-refuse': before + 96 * MIB })
+  // what stays in between holds malloc to all of it
+  const flooded = (): Uint8Array[] => {
+    const flood = Array.from({ length: 4096 }, () => new Uint8Array(64 * KIB).fill(1))
+    using full = createGate(limits, {})
+    assert.equal(full.arrive('/ip4/203.0.113.7/tcp/1', '203.0.113.7'), null)
+    return flood.filter((_, at) => at % 64 === 0)
+  }
+  const kept = flooded()
+  using gate = createGate(limits, {})
+  assert.notEqual(gate.arrive('/ip4/203.0.113.8/tcp/1', '203.0.113.8'), null)
+  if (process.memoryUsage.rss() <= limits['memory-refuse']) t.skip('the system has its memory back already')
+  assert.equal(kept.length, 64)
 })
 
 test('limit memory-close: with one byte more than that a connection is closed', async () => {

@@ -254,14 +254,14 @@ suite('limits on who is there', { concurrency: 2 }, () => {
   })
 
   test('limit memory-refuse: with less than a Node takes, nobody is let in', async () => {
-    await using node = await listening('memory-refuse=64MiB')
+    await using node = await listening('memory-refuse=32MiB')
     using caller = await call(node.ports[0]!)
     await node.refuses('memory-refuse')
     assert.equal(await caller.ended, 'reset')
   })
 
   test('limit memory-close: with less than a Node takes, whoever comes is closed again', async () => {
-    await using node = await listening('memory-close=64MiB')
+    await using node = await listening('memory-close=32MiB')
     await using peer = await plainNode({ listen: [] })
     await peer.dial(multiaddr(node.addr))
     const { peer_id } = await node.running.next('connection.open')

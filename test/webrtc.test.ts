@@ -4,14 +4,14 @@ import { once } from 'node:events'
 import { after, describe, test } from 'node:test'
 import { type CircuitRelayService, circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { cleanup } from 'node-datachannel'
-import { RTCPeerConnection, RTCSessionDescription } from 'node-datachannel/polyfill'
+import { type RTCIceCandidate, RTCPeerConnection, RTCSessionDescription } from 'node-datachannel/polyfill'
 import dial, { type Options as DialOptions } from '../src/commands/dial.ts'
 import listen, { type Options as ListenOptions } from '../src/commands/listen.ts'
 import peers from '../src/commands/peers.ts'
 import ping from '../src/commands/ping.ts'
 import send from '../src/commands/send.ts'
 import { frame, readFrame } from '../src/protocols/framing.ts'
-import { orderCandidates, rtcConfiguration } from '../src/transports/webrtc.ts'
+import { mendConnections, rtcConfiguration } from '../src/transports/webrtc.ts'
 import { SIGNALLING } from '../src/webrtc.ts'
 import { begin, type Begun, collect, failureOf, one, only } from './helpers/collect.ts'
 import { startDns } from './helpers/dns-server.ts'
@@ -158,7 +158,7 @@ function signal(type: number, data: string): Uint8Array {
 }
 
 test('our candidates are told after the answer, so that nobody comes before we know who it is', patient, async () => {
-  orderCandidates(RTCPeerConnection)
+  mendConnections(RTCPeerConnection)
   const [near, far] = [new RTCPeerConnection(), new RTCPeerConnection()]
   const told: string[] = []
   const first = new Promise<void>(resolve => {
@@ -177,6 +177,30 @@ test('our candidates are told after the answer, so that nobody comes before we k
   assert.deepEqual(told, [])
   await near.setRemoteDescription(answer)
   await first
+  near.close()
+  far.close()
+})
+
+test('that the first channel was open, and is closed already, is told to whoever asks late', patient, async () => {
+  mendConnections(RTCPeerConnection)
+  const open = () => new RTCPeerConnection(rtcConfiguration() as object)
+  const [near, far] = [open(), open()]
+  near.onicecandidate = ({ candidate }: { candidate: RTCIceCandidate }) => void far.addIceCandidate(candidate)
+  far.onicecandidate = ({ candidate }: { candidate: RTCIceCandidate }) => void near.addIceCandidate(candidate)
+  // as the answering side of /webrtc does, in a page and here
+  far.ondatachannel = ({ channel }) => channel.close()
+  const channel = near.createDataChannel('init')
+  const closed = new Promise<void>(resolve => {
+    channel.onclose = () => resolve()
+  })
+  await far.setRemoteDescription(await near.createOffer())
+  await near.setRemoteDescription(await far.createAnswer())
+  await closed
+  assert.equal(channel.readyState, 'closed')
+  const soon = { signal: AbortSignal.timeout(5000) }
+  await once(channel, 'open', soon)
+  channel.close()
+  await once(channel, 'close', soon)
   near.close()
   far.close()
 })

@@ -6,13 +6,14 @@ import { networkInterfaces } from 'node:os'
 import { webRTC } from '@libp2p/webrtc'
 import { type RTCIceCandidate, RTCPeerConnection, type RTCSessionDescription } from 'node-datachannel/polyfill'
 import { dialWithDescriptors } from './descriptors.ts'
+import { tellLate } from './init-channel.ts'
 import { overCircuits } from './over-circuits.ts'
 import type { Transport } from '@libp2p/interface'
 import type { Components } from '../node.ts'
 
-/** Libp2p's transport, with candidates in an order that works. */
+/** Libp2p's transport, with connections that it can work with. */
 export function webrtcTransport(stun?: string[]): (components: Components) => Transport {
-  orderCandidates(RTCPeerConnection)
+  mendConnections(RTCPeerConnection)
   const create = overCircuits(webRTC({ rtcConfiguration: () => rtcConfiguration(stun) }))
   return components => dialWithDescriptors(create(components))
 }
@@ -31,7 +32,20 @@ export function rtcConfiguration(stun: string[] = []): { iceServers: { urls: str
 /** How long the answering side waits for the dialing side to come first. */
 const FIRST_CHECK_MS = 200
 
-let ordered = false
+let mended = false
+
+/** What the connections of node-datachannel lack for libp2p. */
+export function mendConnections(connections: typeof RTCPeerConnection): void {
+  if (mended) return
+  mended = true
+  orderCandidates(connections)
+  const { createDataChannel } = connections.prototype
+  connections.prototype.createDataChannel = function (label, options) {
+    const channel = createDataChannel.call(this, label, options)
+    if (label === 'init') tellLate(channel)
+    return channel
+  }
+}
 
 /**
  * Lets the two sides look for each other only once both have the other's description. libdatachannel starts ICE and
@@ -41,9 +55,7 @@ let ordered = false
  * So our candidates are told after the answer, and those of an offer are used a moment later: by then a check of the
  * peer itself may have come, which means that it has our answer.
  */
-export function orderCandidates(connections: typeof RTCPeerConnection): void {
-  if (ordered) return
-  ordered = true
+function orderCandidates(connections: typeof RTCPeerConnection): void {
   const { addIceCandidate, dispatchEvent, setRemoteDescription } = connections.prototype
   const described = new WeakMap<object, { since: number; type: string | undefined }>()
   const untold = new WeakMap<object, Event[]>()

@@ -1,5 +1,6 @@
 /** What the WebRTC of libp2p needs beside that of the browser. Imported before it is: it patches the browser's class. */
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { tellLate } from '../../transports/init-channel.ts'
 
 /**
  * - open: the channel for the handshake is there
@@ -57,22 +58,6 @@ function endWithChannels(connection: RTCPeerConnection): void {
       connection.dispatchEvent(new Event('connectionstatechange'))
     })
   })
-}
-
-/**
- * The answering side of /webrtc closes the channel `init` as soon as it comes. Where that is before the dialing side
- * looks at it, libp2p waits for an `open`, or a `close`, that has been, until the time is over, and the other side
- * thinks meanwhile that it is connected (@libp2p/webrtc 6.0.33, Chromium 153). From page to page 3 of 80 dials did, and
- * with this none of 200; to p2pctl listen none of 60, and none of 180.
- */
-function tellLate(channel: RTCDataChannel): void {
-  const past = new Set<string>()
-  for (const type of ['open', 'close']) channel.addEventListener(type, () => past.add(type))
-  const { addEventListener } = channel
-  channel.addEventListener = (type: string, listener: EventListener, ...rest: unknown[]) => {
-    Reflect.apply(addEventListener, channel, [type, listener, ...rest])
-    if (past.has(type)) queueMicrotask(() => listener.call(channel, new Event(type)))
-  }
 }
 
 /**

@@ -63,16 +63,16 @@ suite('latency', { timeout: 120_000 }, () => {
   for (const [name, network] of networks) {
     test(`of ${name} each way is what ping tells, within a tenth`, async () => {
       const { latencyMs = 0, jitterMs = 0 } = network.toxics
-      const rounds: { told: number; held: number }[] = []
+      const rounds: { told: number; held: number; own: number }[] = []
+      const isRight = ({ told, held, own }: (typeof rounds)[0]): boolean => Math.abs(told - own - held) <= held / 10
       do {
         const round = await measure(network)
         assert.ok(round.held >= 2 * (latencyMs - jitterMs), JSON.stringify(round))
-        rounds.push(round)
-      } while (rounds.length < ROUNDS && !rounds.some(({ told, held }) => Math.abs(told - held) <= held / 10))
-      assert.ok(
-        rounds.some(({ told, held }) => Math.abs(told - held) <= held / 10),
-        JSON.stringify(rounds)
-      )
+        // what both processes take to wake up, which is more than a tenth of 2 ms where others want the same cores
+        const plain = await measure({ ...network, toxics: {} })
+        rounds.push({ ...round, own: Math.max(0, plain.told - plain.held) })
+      } while (rounds.length < ROUNDS && !rounds.some(isRight))
+      assert.ok(rounds.some(isRight), JSON.stringify(rounds))
     })
   }
 })

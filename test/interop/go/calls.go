@@ -10,6 +10,7 @@ import (
 
 	"github.com/ipfs/go-cid"
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/protocol/autonatv2"
@@ -47,7 +48,7 @@ func (s *server) answer(ctx context.Context, asked call) {
 	calls := map[string]func(context.Context, call) (answer, error){
 		"addrs": s.tellAddrs, "connect": s.connect, "identify": s.identify, "ping": s.ping, "reserve": s.reserve,
 		"perf": s.perf, "reach": s.reach, "subscribe": s.subscribe, "publish": s.publish,
-		"find-peer": s.findPeer, "provide": s.provide, "providers": s.providers, "put": s.put, "get": s.get,
+		"meet": s.meet, "find-peer": s.findPeer, "provide": s.provide, "providers": s.providers, "put": s.put, "get": s.get,
 	}
 	do, known := calls[asked.Call]
 	result, err := answer{}, fmt.Errorf("no such call: %s", asked.Call)
@@ -103,21 +104,18 @@ func (s *server) identify(ctx context.Context, asked call) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for ctx.Err() == nil {
+	var seen event.EvtPeerIdentificationCompleted
+	err = until(ctx, "it did not identify itself", func() (known bool) {
 		s.lock.Lock()
-		seen, known := s.identified[conn.RemotePeer()]
-		s.lock.Unlock()
-		if known {
-			result := answer{
-				"peer": seen.Peer, "agent_version": seen.AgentVersion, "protocol_version": seen.ProtocolVersion,
-				"protocols": seen.Protocols, "listen_addrs": seen.ListenAddrs, "observed_addr": seen.ObservedAddr,
-				"signed_record": seen.SignedPeerRecord != nil,
-			}
-			return result, nil
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	return nil, errors.New("it did not identify itself")
+		defer s.lock.Unlock()
+		seen, known = s.identified[conn.RemotePeer()]
+		return known
+	})
+	return answer{
+		"peer": seen.Peer, "agent_version": seen.AgentVersion, "protocol_version": seen.ProtocolVersion,
+		"protocols": seen.Protocols, "listen_addrs": seen.ListenAddrs, "observed_addr": seen.ObservedAddr,
+		"signed_record": seen.SignedPeerRecord != nil,
+	}, err
 }
 
 // ping is go's own client: one stream for every echo, until one fails.
@@ -249,10 +247,30 @@ func (s *server) subscribe(_ context.Context, asked call) (answer, error) {
 // publish waits for somebody who subscribes, else the message would go to nobody.
 func (s *server) publish(ctx context.Context, asked call) (answer, error) {
 	topic, err := s.topic(asked.Topic)
+	if err == nil {
+		err = until(ctx, "nobody subscribes", func() bool { return len(topic.ListPeers()) > 0 })
+	}
 	if err != nil {
 		return nil, err
 	}
-	return answer{}, topic.Publish(ctx, []byte(asked.Text), pubsub.WithReadiness(pubsub.MinTopicSize(1)))
+	return answer{}, topic.Publish(ctx, []byte(asked.Text))
+}
+
+// meet waits for so many peers in the table of the DHT: go looks at each before it takes it.
+func (s *server) meet(ctx context.Context, asked call) (answer, error) {
+	err := until(ctx, "nobody is in the table", func() bool { return s.dht.RoutingTable().Size() >= asked.Count })
+	return answer{}, err
+}
+
+func until(ctx context.Context, otherwise string, holds func() bool) error {
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return errors.New(otherwise)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 func (s *server) findPeer(ctx context.Context, asked call) (answer, error) {

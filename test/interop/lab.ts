@@ -66,7 +66,10 @@ export function openLab(binaries: { host: string }): Lab {
 }
 
 /** `yes` if a run ended well and what is asked of its events holds, else its error code, else the first thing that does not. */
-export function verdict({ code, events, stderr }: Result, holds: Record<string, (events: Line[]) => unknown> = {}): string {
+export function verdict(
+  { code, events, stderr }: Result,
+  holds: Record<string, (events: Line[]) => unknown> = {}
+): string {
   if (code !== 0) return String(events.find(event => event.type === 'error')?.code ?? `exit ${code}: ${stderr.trim()}`)
   return unmet(Object.entries(holds).map(([what, test]) => [what, test(events)]))
 }

@@ -1,4 +1,5 @@
 // Who is there: identify, and a peer ID that is not the one that answers.
+import { one } from '../../helpers/collect.ts'
 import type { Answer } from '../hosts.ts'
 import { asked, type Lab, type Row, unmet, verdict } from '../lab.ts'
 
@@ -9,14 +10,15 @@ async function identifiesGo(lab: Lab): Promise<string> {
   await using go = await lab.go()
   return verdict(await lab.p2pctl(['dial', go.addrs[0]!]), {
     'the fields of go': events => {
-      const said = events.find(event => event.type === 'peer.identify')
+      const said = one(events, 'peer.identify')
+      const record = said.signed_record
       return unmetOrTrue([
-        ['its agent is that of its main module', /^p2pctl-interop@/.test(said?.agent_version)],
-        ['it names no protocol version', said?.protocol_version === ''],
-        ['its address', go.addrs[0]!.startsWith(said?.listen_addrs[0])],
-        ['how it sees us', said?.observed_addr.startsWith('/ip4/127.0.0.1/tcp/')],
-        ['what it speaks', said?.protocols.includes('/ipfs/ping/1.0.0')],
-        ['its signed record', said?.signed_record.valid && said.signed_record.addrs.length === 1]
+        ['its agent is that of its main module', /^p2pctl-interop@/.test(said.agent_version ?? '')],
+        ['it names no protocol version', said.protocol_version === ''],
+        ['its address', go.addrs[0]!.startsWith(said.listen_addrs[0]!)],
+        ['how it sees us', said.observed_addr?.startsWith('/ip4/127.0.0.1/tcp/')],
+        ['what it speaks', said.protocols.includes('/ipfs/ping/1.0.0')],
+        ['its signed record', record?.valid === true && record.addrs.length === 1]
       ])
     }
   })

@@ -1,5 +1,5 @@
 // Ping on one stream, for longer than the other side keeps it.
-import type { Line } from '../../helpers/cli.ts'
+import { one } from '../../helpers/collect.ts'
 import type { Answer } from '../hosts.ts'
 import { asked, type Lab, type Row, unmet, verdict } from '../lab.ts'
 
@@ -11,8 +11,8 @@ async function pingsGo(lab: Lab, count: number, intervalMs: number): Promise<str
   await using go = await lab.go()
   const args = ['ping', '-c', String(count), '-i', `${intervalMs}ms`, go.addrs[0]!]
   return verdict(await lab.p2pctl(args, { timeoutMs: 300_000 }), {
-    'every echo came': (events: Line[]) => {
-      const { sent, received } = events.at(-1)!
+    'every echo came': events => {
+      const { sent, received } = one(events, 'run.summary')
       return (sent === count && received === count) || `${received} of ${sent}`
     },
     'over one connection': events => events.filter(event => event.type === 'connection.open').length === 1
@@ -60,6 +60,7 @@ export const ping: Row[] = [
     says: minutes ? 'three minutes, one a second' : '33 s, three a second',
     to: { expect: 'yes', run: lab => (minutes ? pingsGo(lab, 180, 1000) : pingsGo(lab, 100, 330)) },
     from: { expect: 'yes', run: lab => (minutes ? goPings(lab, 180, 1000) : goPings(lab, 100, 330)) },
-    differs: 'go ends a ping stream 30 s after it was opened, however busy it is: p2pctl opens another and loses nothing'
+    differs:
+      'go ends a ping stream 30 s after it was opened, however busy it is: p2pctl opens another and loses nothing'
   }
 ]

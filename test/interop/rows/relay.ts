@@ -1,12 +1,12 @@
 // Circuit relay v2: whose relay, who reserves, who dials through it, and what each says when it refuses.
 import type { Line } from '../../helpers/cli.ts'
+import { only } from '../../helpers/collect.ts'
 import { asked, type Lab, type Row, unmet, verdict } from '../lab.ts'
 
 const group = 'Relay'
 const NOBODY = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'
 
-const checked = (events: Line[], step: string): Line | undefined =>
-  events.find(event => event.type === 'relay.check' && event.step === step)
+const checked = (events: Line[], step: string) => only(events, 'relay.check').find(found => found.step === step)
 
 const ourRelay = (lab: Lab, ...args: string[]) => {
   const relay = lab.start(['relay', '-l', '/ip4/127.0.0.1/tcp/0', ...args])
@@ -16,7 +16,7 @@ const ourRelay = (lab: Lab, ...args: string[]) => {
 async function checksGo(lab: Lab): Promise<string> {
   await using relay = await lab.go({ flags: { relay: true } })
   return verdict(await lab.p2pctl(['relay', 'check', relay.addrs[0]!]), {
-    'nothing is wrong': events => events.every(event => event.type !== 'relay.check' || event.ok),
+    'nothing is wrong': events => only(events, 'relay.check').every(({ ok }) => ok),
     'two minutes': events => checked(events, 'limits')?.limit_s === 120 || checked(events, 'limits'),
     '128 KiB': events => checked(events, 'limits')?.limit_bytes === 131_072,
     'a ping came through it': events => checked(events, 'ping')?.ok
@@ -57,7 +57,7 @@ async function refusedByGo(lab: Lab): Promise<string> {
   const error = events.find(event => event.type === 'error')
   return unmet([
     ['exit code 7', code === 7 || code],
-    ['the status', /RESERVATION_REFUSED/.test(error?.message) || error?.message],
+    ['the status', /RESERVATION_REFUSED/.test(error?.message ?? '') || error?.message],
     ['the code', error?.code === 'relay_refused']
   ])
 }
@@ -82,7 +82,10 @@ async function nobodyBehindGo(lab: Lab): Promise<string> {
   await using relay = await lab.go({ flags: { relay: true } })
   const { code, events } = await lab.p2pctl(['dial', `${relay.addrs[0]}/p2p-circuit/p2p/${NOBODY}`])
   const error = events.find(event => event.type === 'error')
-  return unmet([['exit code 7', code === 7 || code], ['the code', error?.code === 'relay_no_reservation' || error?.code]])
+  return unmet([
+    ['exit code 7', code === 7 || code],
+    ['the code', error?.code === 'relay_no_reservation' || error?.code]
+  ])
 }
 
 async function nobodyBehindOurs(lab: Lab): Promise<string> {

@@ -1,4 +1,5 @@
 // gossipsub, Kademlia and perf.
+import { one } from '../../helpers/collect.ts'
 import { asked, type Lab, type Row, unmet, verdict } from '../lab.ts'
 import type { Answer } from '../hosts.ts'
 
@@ -26,7 +27,7 @@ async function goReads(lab: Lab): Promise<string> {
   const sent = await lab.p2pctl(['pubsub', 'pub', TOPIC, 'from p2pctl', '--bootstrap', go.addrs[0]!])
   if (sent.code !== 0) return verdict(sent)
   const message = await go.next('message')
-  const us = sent.events.find(event => event.type === 'run.start')?.peer_id
+  const us = one(sent.events, 'run.start').peer_id
   return unmet([
     ['the text', message.text === 'from p2pctl'],
     ['who signed it', message.signed && message.from === us]
@@ -79,7 +80,7 @@ async function provides(lab: Lab): Promise<string> {
   const listen = ['-l', '/ip4/127.0.0.1/tcp/0']
   const provided = await lab.p2pctl(['dht', 'provide', CONTENT, ...KAD, '--bootstrap', dht.addr, ...listen])
   if (provided.code !== 0) return verdict(provided)
-  const us = provided.events.find(event => event.type === 'run.start')?.peer_id
+  const us = one(provided.events, 'run.start').peer_id!
   const { peers } = await dht.second.call<Answer & { peers: string[] }>('providers', { key: CONTENT })
   if (!peers.includes(us)) return `go knows ${peers} and not ${us}`
   return verdict(await lab.p2pctl(['dht', 'providers', CONTENT, ...KAD, '--bootstrap', dht.addr]), {

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 
 export interface GoOptions {
@@ -108,5 +110,66 @@ function reader(child: ChildProcess): { next(fits: (said: Answer) => boolean): P
         await new Promise<void>(resume => waiting.add(resume))
       }
     }
+  }
+}
+
+export interface Kubo extends AsyncDisposable {
+  peer: string
+  /** Of 127.0.0.1, one for each transport. */
+  addrs: string[]
+  version: string
+  /** One `ipfs` command against the daemon; throws GoError with what it said on stderr where it fails. */
+  ipfs(...args: string[]): Promise<string>
+  /** One that goes on, to be ended by whoever began it. */
+  spawn(...args: string[]): ChildProcess
+}
+
+/**
+ * A Kubo daemon with a repo of its own in this folder. Its test profile asks nobody on the internet: no bootstrap peers,
+ * no delegated routing, no AutoConf, no AutoTLS, no mDNS; it listens on loopback alone.
+ */
+export async function kuboDaemon(path: string, folder: string): Promise<Kubo> {
+  const env = { ...process.env, IPFS_PATH: folder, IPFS_TELEMETRY: 'off', DO_NOT_TRACK: '1' }
+  const ipfs = async (...args: string[]): Promise<string> => {
+    const child = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 })
+    const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+    if (code !== 0) throw new GoError(stderr.trim())
+    return stdout.trim()
+  }
+  await ipfs('init', '--profile=test', '--empty-repo')
+  const file = join(folder, 'config')
+  const config = JSON.parse(readFileSync(file, 'utf8'))
+  const tails = ['tcp/0', 'tcp/0/ws', 'udp/0/quic-v1', 'udp/0/webrtc-direct']
+  config.Addresses.Swarm = tails.map(tail => `/ip4/127.0.0.1/${tail}`)
+  config.Experimental.Libp2pStreamMounting = true
+  config.Pubsub.Enabled = true
+  config.Swarm.RelayService.Enabled = true
+  config.Swarm.RelayClient.Enabled = false
+  // it starts its relay only where it thinks that others can dial it
+  config.Internal = { ...config.Internal, Libp2pForceReachability: 'public' }
+  writeFileSync(file, JSON.stringify(config))
+  const daemon = spawn(path, ['daemon'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const stderr = text(daemon.stderr)
+  const stop = async (): Promise<void> => {
+    if (daemon.exitCode != null || daemon.signalCode != null) return
+    const hard = setTimeout(() => daemon.kill('SIGKILL'), 5000)
+    daemon.kill('SIGTERM')
+    await once(daemon, 'close')
+    clearTimeout(hard)
+  }
+  let said = ''
+  for await (const chunk of daemon.stdout) {
+    said += chunk
+    if (said.includes('Daemon is ready')) break
+  }
+  if (!said.includes('Daemon is ready')) assert.fail(`kubo did not start: ${said}${await stderr}`)
+  const { ID, Addresses } = JSON.parse(await ipfs('id'))
+  return {
+    peer: ID,
+    addrs: Addresses,
+    version: await ipfs('version', '--number'),
+    ipfs,
+    spawn: (...args) => spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'] }),
+    [Symbol.asyncDispose]: stop
   }
 }

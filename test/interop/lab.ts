@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Line, type Result, run, type RunOptions, type Running, start } from '../helpers/cli.ts'
-import { type GoHost, GoError, goHost, type GoOptions } from './hosts.ts'
+import { type GoHost, GoError, goHost, type GoOptions, type Kubo, kuboDaemon } from './hosts.ts'
 
 /** Who the other side is. */
 export type Other = 'go-libp2p' | 'Kubo' | 'py-libp2p'
@@ -39,6 +39,8 @@ export interface Lab extends AsyncDisposable {
   /** A folder of this run, which goes with it. */
   folder: string
   go(options?: GoOptions): Promise<GoHost>
+  /** One daemon for all rows; it ends with the lab. */
+  kubo(): Promise<Kubo>
   /** p2pctl to its end, with --json. */
   p2pctl(args: string[], options?: RunOptions): Promise<Result>
   /** p2pctl that stays, with --json. */
@@ -47,11 +49,13 @@ export interface Lab extends AsyncDisposable {
   listen(args?: string[], options?: RunOptions): Promise<Running & { addr: string; peer: string }>
 }
 
-export function openLab(binaries: { host: string }): Lab {
+export function openLab(binaries: { host?: string; kubo?: string }): Lab {
   const folder = mkdtempSync(join(tmpdir(), 'p2pctl-interop-'))
+  let kubo: Promise<Kubo> | undefined
   return {
     folder,
-    go: options => goHost(binaries.host, options),
+    go: options => goHost(binaries.host!, options),
+    kubo: () => (kubo ??= kuboDaemon(binaries.kubo!, join(folder, 'kubo'))),
     p2pctl: (args, options) => run([...args, '--json'], options),
     start: (args, options) => start([...args, '--json'], { timeoutMs: 300_000, ...options }),
     async listen(args = ['-l', '/ip4/127.0.0.1/tcp/0'], options) {
@@ -60,6 +64,7 @@ export function openLab(binaries: { host: string }): Lab {
       return Object.assign(running, { addr: addrs[0]!, peer: peer_id })
     },
     async [Symbol.asyncDispose]() {
+      await (await kubo?.catch(() => undefined))?.[Symbol.asyncDispose]()
       rmSync(folder, { recursive: true, force: true })
     }
   }

@@ -15,6 +15,9 @@ export interface GoOptions {
   within?: string[]
 }
 
+/** Longer than the 20 s that go gives itself. */
+const PATIENCE_MS = 30_000
+
 export type Answer = Record<string, unknown>
 
 /** A go-libp2p host in a process of its own: test/interop/go. */
@@ -64,7 +67,7 @@ export async function goHost(path: string, options: GoOptions = {}): Promise<GoH
       async call<T extends Answer>(name: string, args: Answer = {}): Promise<T> {
         const id = ++calls
         child.stdin.write(`${JSON.stringify({ id, call: name, ...args })}\n`)
-        const answer = await lines.next(said => said.id === id)
+        const answer = await lines.next(said => said.id === id, Number(args.timeout_ms ?? 0) + PATIENCE_MS)
         if (answer.error != null) throw new GoError(String(answer.error), answer.status as string | undefined)
         return answer as T
       },
@@ -79,7 +82,7 @@ export async function goHost(path: string, options: GoOptions = {}): Promise<GoH
 }
 
 /** The JSON lines of a process, each given once to whoever asks for it. */
-function reader(child: ChildProcess): { next(fits: (said: Answer) => boolean): Promise<Answer> } {
+function reader(child: ChildProcess) {
   const said: Answer[] = []
   const waiting = new Set<() => void>()
   const wake = (): void => {
@@ -102,12 +105,19 @@ function reader(child: ChildProcess): { next(fits: (said: Answer) => boolean): P
     wake()
   })
   return {
-    async next(fits) {
-      for (;;) {
-        const at = said.findIndex(fits)
-        if (at >= 0) return said.splice(at, 1)[0]!
-        if (ended) assert.fail(`${child.spawnargs.join(' ')} ended:\n${await stderr}`)
-        await new Promise<void>(resume => waiting.add(resume))
+    async next(fits: (said: Answer) => boolean, limitMs = PATIENCE_MS): Promise<Answer> {
+      const until = performance.now() + limitMs
+      const timer = setTimeout(wake, limitMs)
+      try {
+        for (;;) {
+          const at = said.findIndex(fits)
+          if (at >= 0) return said.splice(at, 1)[0]!
+          if (ended) assert.fail(`${child.spawnargs.join(' ')} ended:\n${await stderr}`)
+          if (performance.now() >= until) assert.fail(`it said nothing of the kind in ${limitMs} ms`)
+          await new Promise<void>(resume => waiting.add(resume))
+        }
+      } finally {
+        clearTimeout(timer)
       }
     }
   }

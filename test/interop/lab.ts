@@ -38,6 +38,8 @@ export interface Row {
 export interface Lab extends AsyncDisposable {
   /** A folder of this run, which goes with it. */
   folder: string
+  /** Minutes are there to be spent; else no more than it takes to see each rule once. */
+  long: boolean
   go(options?: GoOptions): Promise<GoHost>
   /** One daemon for all rows; it ends with the lab. */
   kubo(): Promise<Kubo>
@@ -49,13 +51,22 @@ export interface Lab extends AsyncDisposable {
   listen(args?: string[], options?: RunOptions): Promise<Running & { addr: string; peer: string }>
 }
 
-export function openLab(binaries: { host?: string; kubo?: string }): Lab {
+export interface LabOptions {
+  /** The binary of test/interop/go. */
+  host?: string
+  /** That of Kubo. */
+  kubo?: string
+  long?: boolean
+}
+
+export function openLab({ host, kubo: ipfs, long = false }: LabOptions): Lab {
   const folder = mkdtempSync(join(tmpdir(), 'p2pctl-interop-'))
   let kubo: Promise<Kubo> | undefined
   return {
     folder,
-    go: options => goHost(binaries.host!, options),
-    kubo: () => (kubo ??= kuboDaemon(binaries.kubo!, join(folder, 'kubo'))),
+    long,
+    go: options => goHost(host!, options),
+    kubo: () => (kubo ??= kuboDaemon(ipfs!, join(folder, 'kubo'))),
     p2pctl: (args, options) => run([...args, '--json'], options),
     start: (args, options) => start([...args, '--json'], { timeoutMs: 300_000, ...options }),
     async listen(args = ['-l', '/ip4/127.0.0.1/tcp/0'], options) {
@@ -67,6 +78,26 @@ export function openLab(binaries: { host?: string; kubo?: string }): Lab {
       await (await kubo?.catch(() => undefined))?.[Symbol.asyncDispose]()
       rmSync(folder, { recursive: true, force: true })
     }
+  }
+}
+
+export type Way = 'to' | 'from'
+
+/** What was seen of a cell, and whether that is what is expected; null where there is none. */
+export interface Seen {
+  ok: boolean
+  seen: string
+}
+
+export async function see(row: Row, way: Way, lab: Lab): Promise<Seen | null> {
+  const cell = row[way]
+  if (cell == null) return null
+  const wanted = cell.expect === 'yes' ? 'yes' : cell.expect.seen
+  try {
+    const seen = await cell.run(lab)
+    return { ok: seen === wanted, seen }
+  } catch (error) {
+    return { ok: false, seen: error instanceof Error ? error.message : String(error) }
   }
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/protocol/autonatv2"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
@@ -47,7 +48,7 @@ func (s *server) answer(ctx context.Context, asked call) {
 	defer cancel()
 	calls := map[string]func(context.Context, call) (answer, error){
 		"addrs": s.tellAddrs, "connect": s.connect, "identify": s.identify, "ping": s.ping, "reserve": s.reserve,
-		"perf": s.perf, "reach": s.reach, "subscribe": s.subscribe, "publish": s.publish,
+		"perf": s.perf, "echo": s.echo, "reach": s.reach, "subscribe": s.subscribe, "publish": s.publish,
 		"meet": s.meet, "find-peer": s.findPeer, "provide": s.provide, "providers": s.providers, "put": s.put, "get": s.get,
 	}
 	do, known := calls[asked.Call]
@@ -190,6 +191,32 @@ func (s *server) perf(ctx context.Context, asked call) (answer, error) {
 	}
 	received, err := io.Copy(io.Discard, stream)
 	return answer{"sent_bytes": sent, "received_bytes": received}, err
+}
+
+func serveEcho(stream network.Stream) {
+	defer stream.Close()
+	_, _ = io.Copy(stream, stream)
+}
+
+// echo sends a text, ends its way, and reads what comes back to the end.
+func (s *server) echo(ctx context.Context, asked call) (answer, error) {
+	conn, err := s.dial(ctx, asked.Addr)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := s.host.NewStream(ctx, conn.RemotePeer(), protocol.ID(asked.Key))
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	if _, err := io.WriteString(stream, asked.Text); err != nil {
+		return nil, err
+	}
+	if err := stream.CloseWrite(); err != nil {
+		return nil, err
+	}
+	came, err := io.ReadAll(stream)
+	return answer{"text": string(came)}, err
 }
 
 type zeros struct{}

@@ -156,6 +156,7 @@ func open(ctx context.Context) (*server, error) {
 	}
 	s := &server{host: h, topics: map[string]*pubsub.Topic{}, identified: map[peer.ID]event.EvtPeerIdentificationCompleted{}}
 	h.SetStreamHandler("/perf/1.0.0", servePerf)
+	h.SetStreamHandlerMatch("/x/", func(id protocol.ID) bool { return strings.HasPrefix(string(id), "/x/") }, serveEcho)
 	if err := s.watchIdentify(); err != nil {
 		return nil, err
 	}

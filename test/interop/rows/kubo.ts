@@ -1,9 +1,9 @@
 // Kubo's own commands against p2pctl, and p2pctl's against a Kubo daemon.
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { one, only } from '../../helpers/collect.ts'
+import { echo, echoed } from '../echo.ts'
 import type { Kubo } from '../hosts.ts'
 import { asked, type Cell, type Lab, type Row, unmet, verdict } from '../lab.ts'
 
@@ -103,33 +103,12 @@ async function ipfsIdOfRelay(lab: Lab, { ipfs }: Kubo): Promise<string> {
   ])
 }
 
-/** A TCP service that sends back what it gets. */
-async function echo(): Promise<{ port: number } & AsyncDisposable> {
-  const server = createServer(socket => socket.on('error', () => {}).pipe(socket))
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  return {
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      server.close()
-    }
-  }
-}
-
-async function echoed(port: number): Promise<string> {
-  // Kubo ends both ways as soon as one of them ends, so it is this side that waits
-  const socket = connect(port, '127.0.0.1').setTimeout(10_000, () => socket.destroy(new Error('no echo')))
-  socket.write('through a stream')
-  const [came] = await once(socket, 'data')
-  socket.destroy()
-  return String(came)
-}
-
 async function throughKubo(lab: Lab, kubo: Kubo): Promise<string> {
   await using service = await echo()
   await kubo.ipfs('p2p', 'listen', PROTOCOL, `/ip4/127.0.0.1/tcp/${service.port}`)
   await using forward = lab.start(['forward', addrOver(kubo, 'tcp'), '--protocol', PROTOCOL, '--local', '127.0.0.1:0'])
   const { local_addr } = await forward.next('forward.ready')
-  const came = await echoed(Number(local_addr.split(':').at(-1)))
+  const came = await echoed(Number(local_addr.split(':').at(-1)), 'through a stream')
   await kubo.ipfs('p2p', 'close', '--protocol', PROTOCOL)
   return came === 'through a stream' ? 'yes' : `came back: ${came}`
 }
@@ -142,7 +121,7 @@ async function throughOurs(lab: Lab, { ipfs }: Kubo): Promise<string> {
   const free = await echo()
   await free[Symbol.asyncDispose]()
   await ipfs('p2p', 'forward', PROTOCOL, `/ip4/127.0.0.1/tcp/${free.port}`, `/p2p/${listener.peer}`)
-  const came = await echoed(free.port)
+  const came = await echoed(free.port, 'through a stream')
   await ipfs('p2p', 'close', '--protocol', PROTOCOL)
   return came === 'through a stream' ? 'yes' : `came back: ${came}`
 }

@@ -1,6 +1,7 @@
 // gossipsub, Kademlia and perf.
 import { one } from '../../helpers/collect.ts'
 import { asked, type Lab, type Row, unmet, verdict } from '../lab.ts'
+import { echo, echoed } from '../echo.ts'
 import type { Answer } from '../hosts.ts'
 
 const TOPIC = 'p2pctl-interop'
@@ -156,9 +157,37 @@ async function goPerfs(lab: Lab): Promise<string> {
   })
 }
 
+async function forwardsToGo(lab: Lab): Promise<string> {
+  await using go = await lab.go()
+  await using forward = lab.start(['forward', go.addrs[0]!, '--protocol', '/x/any', '--local', '127.0.0.1:0'])
+  const { local_addr } = await forward.next('forward.ready')
+  const came = await echoed(Number(local_addr.split(':').at(-1)), 'to go')
+  return came === 'to go' ? 'yes' : `came back: ${came}`
+}
+
+async function goThroughForward(lab: Lab): Promise<string> {
+  await using service = await echo()
+  const forward = ['--protocol', '/x/ours', '--forward', `127.0.0.1:${service.port}`]
+  await using listener = await lab.listen(['-l', '/ip4/127.0.0.1/tcp/0', ...forward])
+  await using go = await lab.go({ listen: [] })
+  return await asked(async () => {
+    const { text } = await go.call('echo', { addr: listener.addr, key: '/x/ours', text: 'from go' })
+    return text === 'from go' ? 'yes' : `came back: ${text}`
+  })
+}
+
 const kad = { group: 'Kademlia', with: 'go-libp2p' } as const
 
 export const services: Row[] = [
+  {
+    group: 'Streams',
+    with: 'go-libp2p',
+    says: '`p2pctl forward` to go, go to `p2pctl listen --forward`',
+    to: { expect: 'yes', run: forwardsToGo },
+    from: { expect: 'yes', run: goThroughForward },
+    differs:
+      'go may take every protocol that begins alike, and then lists the beginning: `forward` asks for what it needs'
+  },
   {
     group: 'Gossipsub',
     with: 'go-libp2p',

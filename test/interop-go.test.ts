@@ -1,0 +1,50 @@
+// p2pctl and go-libp2p, each dialing the other: the rows of test/interop/. The host is built here, from the Go module proxy.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { root } from './helpers/cli.ts'
+import { type Built, build } from './interop/build.ts'
+import { type Lab, openLab, see } from './interop/lab.ts'
+import { rows } from './interop/rows.ts'
+
+/** A first build fetches and compiles all of go-libp2p. */
+const BUILD_MS = 600_000
+
+describe('p2pctl and go-libp2p', { timeout: BUILD_MS + 200_000 }, () => {
+  let built: Built
+  let lab: Lab
+  before(
+    async () => {
+      built = await build('host')
+      lab = openLab('path' in built ? { host: built.path } : {})
+    },
+    { timeout: BUILD_MS }
+  )
+  after(() => lab[Symbol.asyncDispose]())
+
+  describe('rows', { concurrency: 4, timeout: 200_000 }, () => {
+    for (const row of rows.filter(row => row.with === 'go-libp2p')) {
+      for (const way of ['to', 'from'] as const) {
+        if (row[way] == null) continue
+        test(`${row.group}: ${row.says}, ${way} go`, async t => {
+          const why = 'missing' in built ? built.missing : row.skip?.()
+          if (why != null) return t.skip(why)
+          const seen = await see(row, way, lab)
+          assert.ok(seen?.ok, seen?.seen)
+        })
+      }
+    }
+  })
+})
+
+test('docs/interop.md has every row, and what was seen of each is what is expected', () => {
+  const page = readFileSync(join(root, 'docs/interop.md'), 'utf8')
+  for (const { says, to, from } of rows) {
+    const cells = [to, from].map(cell => {
+      if (cell == null) return ''
+      return cell.expect === 'yes' ? 'yes' : `\`${cell.expect.seen}\``
+    })
+    assert.ok(page.includes(`| ${says} | ${cells.join(' | ')} |`), says)
+  }
+})

@@ -13,15 +13,17 @@ interface Result {
 
 const root = join(import.meta.dirname, '..')
 const wanted = process.argv.slice(2)
-const [host, kubo] = [await build('host'), await build('kubo')]
+const [host, kubo, python] = [await build('host'), await build('kubo'), await build('python')]
 const missing: Partial<Record<Other, string>> = {
   ...('missing' in host && { 'go-libp2p': host.missing }),
-  ...('missing' in kubo && { Kubo: kubo.missing })
+  ...('missing' in kubo && { Kubo: kubo.missing }),
+  ...('missing' in python && { 'py-libp2p': python.missing })
 }
 await using lab = openLab({
   long: true,
   ...('path' in host && { host: host.path }),
-  ...('path' in kubo && { kubo: kubo.path })
+  ...('path' in kubo && { kubo: kubo.path }),
+  ...('path' in python && { python: python.path })
 })
 
 const results: Result[] = []
@@ -90,7 +92,12 @@ async function versionsOf(lab: Lab): Promise<string> {
     const named = ['go-libp2p', 'go-libp2p-kad-dht', 'go-libp2p-pubsub']
     found.push(...named.map(name => `${name} ${go.versions[name]}`), String(go.versions.go))
   }
-  if ('path' in kubo) found.push(`Kubo ${(await lab.kubo()).version}`)
+  // the fork of go-libp2p that this release of Kubo names instead of 0.49 cannot be had as a module
+  if ('path' in kubo) found.push(`Kubo ${(await lab.kubo()).version} (on that go-libp2p)`)
+  if ('path' in python) {
+    await using py = await lab.py()
+    found.push(`py-libp2p ${py.version}`)
+  }
   return `With ${found.join(', ')}.`
 }
 

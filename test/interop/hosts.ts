@@ -50,13 +50,7 @@ export async function goHost(path: string, options: GoOptions = {}): Promise<GoH
   const [command, ...words] = [...(options.within ?? []), path, `-listen=${listen.join(',') || 'none'}`, ...flags]
   const child = spawn(command!, words, { stdio: ['pipe', 'pipe', 'pipe'] })
   const lines = reader(child)
-  const stop = async (): Promise<void> => {
-    child.stdin.end()
-    const exited = child.exitCode == null && child.signalCode == null ? once(child, 'close') : null
-    const hard = setTimeout(() => child.kill('SIGKILL'), 2000)
-    await exited
-    clearTimeout(hard)
-  }
+  const stop = () => stopped(child)
   let calls = 0
   try {
     const ready = await lines.next(said => said.event === 'ready')
@@ -121,6 +115,44 @@ function reader(child: ChildProcess) {
       }
     }
   }
+}
+
+/** A py-libp2p host in a process of its own: test/interop/python. */
+export interface PyHost extends AsyncDisposable {
+  peer: string
+  addrs: string[]
+  version: string
+  /** With --ping, what came of it. */
+  pinged(): Promise<number[]>
+}
+
+export async function pyHost(python: string, args: string[]): Promise<PyHost> {
+  const script = join(import.meta.dirname, 'python/host.py')
+  const child = spawn(python, [script, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const lines = reader(child)
+  const stop = () => stopped(child)
+  try {
+    const ready = await lines.next(said => said.event === 'ready')
+    return {
+      peer: ready.peer as string,
+      addrs: ready.addrs as string[],
+      version: ready.version as string,
+      pinged: async () => (await lines.next(said => said.event === 'pinged')).rtts_ms as number[],
+      [Symbol.asyncDispose]: stop
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Ends with its stdin, and at the latest two seconds later. */
+async function stopped(child: ChildProcess): Promise<void> {
+  child.stdin!.end()
+  if (child.exitCode != null || child.signalCode != null) return
+  const hard = setTimeout(() => child.kill('SIGKILL'), 2000)
+  await once(child, 'close')
+  clearTimeout(hard)
 }
 
 export interface Kubo extends AsyncDisposable {

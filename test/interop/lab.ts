@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Line, type Result, run, type RunOptions, type Running, start } from '../helpers/cli.ts'
-import { type GoHost, GoError, goHost, type GoOptions, type Kubo, kuboDaemon } from './hosts.ts'
+import { type GoHost, GoError, goHost, type GoOptions, type Kubo, kuboDaemon, type PyHost, pyHost } from './hosts.ts'
 
 /** Who the other side is. */
 export type Other = 'go-libp2p' | 'Kubo' | 'py-libp2p'
@@ -43,6 +43,8 @@ export interface Lab extends AsyncDisposable {
   go(options?: GoOptions): Promise<GoHost>
   /** One daemon for all rows; it ends with the lab. */
   kubo(): Promise<Kubo>
+  /** With the arguments of test/interop/python/host.py. */
+  py(...args: string[]): Promise<PyHost>
   /** p2pctl to its end, with --json. */
   p2pctl(args: string[], options?: RunOptions): Promise<Result>
   /** p2pctl that stays, with --json. */
@@ -56,10 +58,12 @@ export interface LabOptions {
   host?: string
   /** That of Kubo. */
   kubo?: string
+  /** A Python that has py-libp2p. */
+  python?: string
   long?: boolean
 }
 
-export function openLab({ host, kubo: ipfs, long = false }: LabOptions): Lab {
+export function openLab({ host, kubo: ipfs, python, long = false }: LabOptions): Lab {
   const folder = mkdtempSync(join(tmpdir(), 'p2pctl-interop-'))
   let kubo: Promise<Kubo> | undefined
   return {
@@ -67,6 +71,7 @@ export function openLab({ host, kubo: ipfs, long = false }: LabOptions): Lab {
     long,
     go: options => goHost(host!, options),
     kubo: () => (kubo ??= kuboDaemon(ipfs!, join(folder, 'kubo'))),
+    py: (...args) => pyHost(python!, args),
     p2pctl: (args, options) => run([...args, '--json'], options),
     start: (args, options) => start([...args, '--json'], { timeoutMs: 300_000, ...options }),
     async listen(args = ['-l', '/ip4/127.0.0.1/tcp/0'], options) {

@@ -168,9 +168,10 @@ export interface Kubo extends AsyncDisposable {
 
 /**
  * A Kubo daemon with a repo of its own in this folder. Its test profile asks nobody on the internet: no bootstrap peers,
- * no delegated routing, no AutoConf, no AutoTLS, no mDNS; it listens on loopback alone.
+ * no delegated routing, no AutoConf, no AutoTLS, no mDNS; it listens on loopback alone. With a relay it takes itself for
+ * one that nobody can dial, and reserves there; else it is a relay itself.
  */
-export async function kuboDaemon(path: string, folder: string): Promise<Kubo> {
+export async function kuboDaemon(path: string, folder: string, staticRelay?: string): Promise<Kubo> {
   const env = { ...process.env, IPFS_PATH: folder, IPFS_TELEMETRY: 'off', DO_NOT_TRACK: '1' }
   const ipfs = async (...args: string[]): Promise<string> => {
     const child = spawn(path, args, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 })
@@ -185,10 +186,9 @@ export async function kuboDaemon(path: string, folder: string): Promise<Kubo> {
   config.Addresses.Swarm = tails.map(tail => `/ip4/127.0.0.1/${tail}`)
   config.Experimental.Libp2pStreamMounting = true
   config.Pubsub.Enabled = true
-  config.Swarm.RelayService.Enabled = true
-  config.Swarm.RelayClient.Enabled = false
-  // it starts its relay only where it thinks that others can dial it
-  config.Internal = { ...config.Internal, Libp2pForceReachability: 'public' }
+  config.Swarm.RelayService.Enabled = staticRelay == null
+  config.Swarm.RelayClient = staticRelay == null ? { Enabled: false } : { Enabled: true, StaticRelays: [staticRelay] }
+  config.Internal = { ...config.Internal, Libp2pForceReachability: staticRelay == null ? 'public' : 'private' }
   writeFileSync(file, JSON.stringify(config))
   const daemon = spawn(path, ['daemon'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const stderr = text(daemon.stderr)

@@ -43,6 +43,8 @@ export interface Lab extends AsyncDisposable {
   go(options?: GoOptions): Promise<GoHost>
   /** One daemon for all rows; it ends with the lab. */
   kubo(): Promise<Kubo>
+  /** One of its own that reserves on this relay. */
+  kuboBehind(relay: string): Promise<Kubo>
   /** With the arguments of test/interop/python/host.py. */
   py(...args: string[]): Promise<PyHost>
   /** p2pctl to its end, with --json. */
@@ -71,6 +73,7 @@ export function openLab({ host, kubo: ipfs, python, long = false }: LabOptions):
     long,
     go: options => goHost(host!, options),
     kubo: () => (kubo ??= kuboDaemon(ipfs!, join(folder, 'kubo'))),
+    kuboBehind: relay => kuboDaemon(ipfs!, mkdtempSync(join(folder, 'kubo-behind-')), relay),
     py: (...args) => pyHost(python!, args),
     p2pctl: (args, options) => run([...args, '--json'], options),
     start: (args, options) => start([...args, '--json'], { timeoutMs: 300_000, ...options }),

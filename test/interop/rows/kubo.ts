@@ -8,8 +8,6 @@ import type { Kubo } from '../hosts.ts'
 import { asked, type Cell, type Lab, type Row, unmet, verdict } from '../lab.ts'
 
 const LAN = ['--dht-protocol', '/ipfs/lan/kad/1.0.0']
-const TOPIC = 'p2pctl-interop'
-const PROTOCOL = '/x/interop'
 const NOBODY = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5'
 
 const yes = (run: (lab: Lab, kubo: Kubo) => Promise<string>): Cell => ({
@@ -103,26 +101,44 @@ async function ipfsIdOfRelay(lab: Lab, { ipfs }: Kubo): Promise<string> {
   ])
 }
 
+async function kuboBehindOurs(lab: Lab): Promise<string> {
+  await using relay = lab.start(['relay', '-l', listens.tcp!])
+  const { addrs } = await relay.next('listen.ready')
+  await using kubo = await lab.kuboBehind(addrs[0]!)
+  await relay.next('reservation.open', ({ peer_id }) => peer_id === kubo.peer)
+  return verdict(await lab.p2pctl(['ping', '-c', '3', '-i', '100ms', `${addrs[0]}/p2p-circuit/p2p/${kubo.peer}`]), {
+    'three echoes through the relay': events =>
+      only(events, 'ping.reply').length === 3 && one(events, 'connection.open').limited
+  })
+}
+
 async function throughKubo(lab: Lab, kubo: Kubo): Promise<string> {
   await using service = await echo()
-  await kubo.ipfs('p2p', 'listen', PROTOCOL, `/ip4/127.0.0.1/tcp/${service.port}`)
-  await using forward = lab.start(['forward', addrOver(kubo, 'tcp'), '--protocol', PROTOCOL, '--local', '127.0.0.1:0'])
+  await kubo.ipfs('p2p', 'listen', '/x/to-kubo', `/ip4/127.0.0.1/tcp/${service.port}`)
+  await using forward = lab.start([
+    'forward',
+    addrOver(kubo, 'tcp'),
+    '--protocol',
+    '/x/to-kubo',
+    '--local',
+    '127.0.0.1:0'
+  ])
   const { local_addr } = await forward.next('forward.ready')
   const came = await echoed(Number(local_addr.split(':').at(-1)), 'through a stream')
-  await kubo.ipfs('p2p', 'close', '--protocol', PROTOCOL)
+  await kubo.ipfs('p2p', 'close', '--protocol', '/x/to-kubo')
   return came === 'through a stream' ? 'yes' : `came back: ${came}`
 }
 
 async function throughOurs(lab: Lab, { ipfs }: Kubo): Promise<string> {
   await using service = await echo()
-  const forward = ['--protocol', PROTOCOL, '--forward', `127.0.0.1:${service.port}`]
+  const forward = ['--protocol', '/x/from-kubo', '--forward', `127.0.0.1:${service.port}`]
   await using listener = await lab.listen(['-l', listens.tcp!, ...forward])
   await ipfs('swarm', 'connect', listener.addr)
   const free = await echo()
   await free[Symbol.asyncDispose]()
-  await ipfs('p2p', 'forward', PROTOCOL, `/ip4/127.0.0.1/tcp/${free.port}`, `/p2p/${listener.peer}`)
+  await ipfs('p2p', 'forward', '/x/from-kubo', `/ip4/127.0.0.1/tcp/${free.port}`, `/p2p/${listener.peer}`)
   const came = await echoed(free.port, 'through a stream')
-  await ipfs('p2p', 'close', '--protocol', PROTOCOL)
+  await ipfs('p2p', 'close', '--protocol', '/x/from-kubo')
   return came === 'through a stream' ? 'yes' : `came back: ${came}`
 }
 
@@ -136,12 +152,12 @@ async function checksKubo(lab: Lab, kubo: Kubo): Promise<string> {
 }
 
 async function readsKubo(lab: Lab, kubo: Kubo): Promise<string> {
-  await using subscriber = lab.start(['pubsub', 'sub', TOPIC, '--bootstrap', addrOver(kubo, 'tcp')])
+  await using subscriber = lab.start(['pubsub', 'sub', 'from-kubo', '--bootstrap', addrOver(kubo, 'tcp')])
   // it subscribes once it is connected, and Kubo publishes to nobody without a word
-  await waitFor(async () => (await kubo.ipfs('pubsub', 'peers', TOPIC)) !== '')
+  await waitFor(async () => (await kubo.ipfs('pubsub', 'peers', 'from-kubo')) !== '')
   const file = join(lab.folder, 'message')
   writeFileSync(file, 'from Kubo')
-  await kubo.ipfs('pubsub', 'pub', TOPIC, file)
+  await kubo.ipfs('pubsub', 'pub', 'from-kubo', file)
   const message = await subscriber.next('message.received')
   return unmet([
     ['the text', message.text === 'from Kubo' || message],
@@ -150,10 +166,10 @@ async function readsKubo(lab: Lab, kubo: Kubo): Promise<string> {
 }
 
 async function kuboReads(lab: Lab, kubo: Kubo): Promise<string> {
-  const subscriber = kubo.spawn('pubsub', 'sub', TOPIC)
+  const subscriber = kubo.spawn('pubsub', 'sub', 'to-kubo')
   try {
     const came = once(subscriber.stdout!, 'data')
-    const sent = await lab.p2pctl(['pubsub', 'pub', TOPIC, 'from p2pctl', '--bootstrap', addrOver(kubo, 'tcp')])
+    const sent = await lab.p2pctl(['pubsub', 'pub', 'to-kubo', 'from p2pctl', '--bootstrap', addrOver(kubo, 'tcp')])
     if (sent.code !== 0) return verdict(sent)
     const [said] = await came
     return String(said).includes('from p2pctl') ? 'yes' : String(said)
@@ -168,7 +184,7 @@ async function waitFor(holds: () => Promise<boolean>, limitMs = 10_000): Promise
 }
 
 async function content(lab: Lab, { ipfs }: Kubo, words: string): Promise<string> {
-  const file = join(lab.folder, 'content')
+  const file = join(lab.folder, words.replaceAll(' ', '-'))
   writeFileSync(file, words)
   return await ipfs('add', '-Q', '--cid-version=1', file)
 }
@@ -238,6 +254,9 @@ export const kubo: Row[] = [
   row('relay', '`p2pctl relay check`; `ipfs id` of `p2pctl relay`, `ipfs ping` through it', {
     to: yes(checksKubo),
     from: yes(ipfsIdOfRelay)
+  }),
+  row('relay', 'Kubo reserves on `p2pctl relay` (`Swarm.RelayClient.StaticRelays`), `p2pctl ping` through it', {
+    to: { expect: 'yes', run: lab => asked(() => kuboBehindOurs(lab)) }
   }),
   row('streams', '`p2pctl forward` to `ipfs p2p listen`; `ipfs p2p forward` to `p2pctl listen --forward`', {
     to: yes(throughKubo),

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Line } from '../../helpers/cli.ts'
 import { only } from '../../helpers/collect.ts'
-import { type Host, noLab, openLab } from '../../helpers/lab.ts'
+import { type Host, noLab, noNat, openLab } from '../../helpers/lab.ts'
 import type { GoOptions } from '../hosts.ts'
 import { asked, type Lab, type Row, unmet, verdict } from '../lab.ts'
 
@@ -128,6 +128,19 @@ async function goSaysReachable(lab: Lab): Promise<string> {
   })
 }
 
+/** Behind a NAT that forwards nothing. */
+async function goSaysUnreachable(lab: Lab): Promise<string> {
+  await using network = await openLab()
+  const outside = await network.host('one', '44.1.0.10/16')
+  const nat = await network.nat('nat', '44.1.0.20/16', '192.168.7.1/24')
+  const home = await nat.host('home', '192.168.7.2/24')
+  await using go = await lab.go(on(outside, { flags: { autonat: true } }))
+  const asks = ['doctor', '--offline', '--transport', 'tcp', '--json', '--via', go.addrs[0]!, '--tcp', '4005']
+  const { events } = await home.run(asks)
+  const verdicts = reachabilityOf(events)
+  return unmet([['unreachable', verdicts.includes('unreachable') || verdicts]])
+}
+
 async function saysWhatGoIs(lab: Lab, listens: boolean): Promise<string> {
   return await withHosts(lab, async ([one, two], open) => {
     await using server = one!.start(['listen', '--serve', 'autonat', '--tcp', '4001', '--json'])
@@ -189,7 +202,9 @@ const inNamespaces: Row[] = [
   {
     ...takesHosts,
     group: 'AutoNAT v2',
-    says: 'an address where nobody listens',
+    says: 'an address where nobody answers: behind a NAT, at a port that is shut',
+    skip: () => (noNat === false ? undefined : noNat),
+    to: { expect: 'yes', run: goSaysUnreachable },
     from: { expect: 'yes', run: lab => saysWhatGoIs(lab, false) }
   },
   {

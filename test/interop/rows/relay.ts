@@ -1,6 +1,8 @@
 // Circuit relay v2: whose relay, who reserves, who dials through it, and what each says when it refuses.
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Line } from '../../helpers/cli.ts'
-import { only } from '../../helpers/collect.ts'
+import { one, only } from '../../helpers/collect.ts'
 import { asked, type Lab, type Row, unmet, verdict } from '../lab.ts'
 
 const group = 'Relay'
@@ -98,6 +100,18 @@ async function nobodyBehindOurs(lab: Lab): Promise<string> {
   return /NO_RESERVATION/.test(said) ? 'yes' : said
 }
 
+/** What go lets through is less than the file. */
+async function cutByGo(lab: Lab): Promise<string> {
+  await using relay = await lab.go({ flags: { relay: true, 'relay-data': 65_536 } })
+  const folder = mkdtempSync(join(lab.folder, 'received-'))
+  await using listener = await lab.listen(['--circuit', relay.addrs[0]!, '--recv', folder])
+  const file = join(folder, 'sent')
+  writeFileSync(file, Buffer.alloc(300_000))
+  const sent = await lab.p2pctl(['send', listener.addr, '-f', file])
+  const hint = one(sent.events, 'error').hint
+  return hint?.startsWith('relayed connections are short and small') ? verdict(sent) : `the hint is ${hint}`
+}
+
 /** Who relays. */
 type Relay = 'go-libp2p' | 'p2pctl'
 
@@ -163,6 +177,18 @@ export const relay: Row[] = [
     says: 'nobody there: `NO_RESERVATION`',
     to: { expect: 'yes', run: nobodyBehindGo },
     from: { expect: 'yes', run: nobodyBehindOurs }
+  },
+  {
+    group,
+    with: 'go-libp2p',
+    says: '300 kB through a relay that lets 64 KiB pass',
+    to: {
+      expect: {
+        seen: 'connection_reset',
+        because: 'go ends the circuit, and the hint is to look at the limits of relays'
+      },
+      run: cutByGo
+    }
   },
   ...(['go-libp2p', 'p2pctl'] as const).map(
     (by): Row => ({

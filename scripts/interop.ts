@@ -93,7 +93,8 @@ async function versionsOf(lab: Lab): Promise<string> {
     found.push(...named.map(name => `${name} ${go.versions[name]}`), String(go.versions.go))
   }
   // the fork of go-libp2p that this release of Kubo names instead of 0.49 cannot be had as a module
-  if ('path' in kubo) found.push(`Kubo ${(await lab.kubo()).version} (on this go-libp2p, where its release has a fork of 0.49)`)
+  if ('path' in kubo)
+    found.push(`Kubo ${(await lab.kubo()).version} (on this go-libp2p, where its release has a fork of 0.49)`)
   if ('path' in python) {
     await using py = await lab.py()
     found.push(`py-libp2p ${py.version}`)

@@ -210,6 +210,6 @@ export const services: Row[] = [
     says: '8 MiB up, 4 MiB down',
     to: { expect: 'yes', run: perfOfGo },
     from: { expect: 'yes', run: goPerfs },
-    differs: 'go-libp2p has no perf in its module: the host speaks it as the one of its test plans does'
+    differs: 'go-libp2p has no perf in its module: the host of these rows speaks it as the specification says'
   }
 ]

@@ -2,40 +2,29 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { root } from './helpers/cli.ts'
-import { type Built, build } from './interop/build.ts'
-import { type Lab, openLab, see } from './interop/lab.ts'
+import { build } from './interop/build.ts'
+import { openLab, see } from './interop/lab.ts'
 import { rows } from './interop/rows.ts'
 
-/** A first build fetches and compiles all of go-libp2p. */
-const BUILD_MS = 600_000
+// the first time it fetches and compiles all of go-libp2p
+const built = await build('host')
+const skip = 'missing' in built && built.missing
 
-describe('p2pctl and go-libp2p', { timeout: BUILD_MS + 200_000 }, () => {
-  let built: Built
-  let lab: Lab
-  before(
-    async () => {
-      built = await build('host')
-      lab = openLab('path' in built ? { host: built.path } : {})
-    },
-    { timeout: BUILD_MS }
-  )
+describe('p2pctl and go-libp2p', { skip, concurrency: 4, timeout: 200_000 }, () => {
+  const lab = openLab('path' in built ? { host: built.path } : {})
   after(() => lab[Symbol.asyncDispose]())
 
-  describe('rows', { concurrency: 4, timeout: 200_000 }, () => {
-    for (const row of rows.filter(row => row.with === 'go-libp2p')) {
-      for (const way of ['to', 'from'] as const) {
-        if (row[way] == null) continue
-        test(`${row.group}: ${row.says}, ${way} go`, async t => {
-          const why = 'missing' in built ? built.missing : row.skip?.()
-          if (why != null) return t.skip(why)
-          const seen = await see(row, way, lab)
-          assert.ok(seen?.ok, seen?.seen)
-        })
-      }
+  for (const row of rows.filter(row => row.with === 'go-libp2p')) {
+    for (const way of ['to', 'from'] as const) {
+      if (row[way] == null) continue
+      test(`${row.group}: ${row.says}, ${way} go`, { skip: row.skip?.() }, async () => {
+        const seen = await see(row, way, lab)
+        assert.ok(seen?.ok, seen?.seen)
+      })
     }
-  })
+  }
 })
 
 test('docs/interop.md has every row, and what was seen of each is what is expected', () => {

@@ -1,5 +1,5 @@
 // What the bundle leaves out of its dependencies: work at a start that p2pctl has no use for. Only ways to the same result
-// are changed; from source everything runs as it was published.
+// are changed, and one fault; from source everything runs as it was published.
 import { readFile } from 'node:fs/promises'
 import type { Plugin } from 'esbuild'
 
@@ -23,6 +23,12 @@ export const patches: Patch[] = [
     file: 'mortice/dist/src/node.js',
     from: 'if (isMain() || options.singleProcess) {',
     to: 'if (true) { return new TypedEventEmitter();'
+  },
+  {
+    // takes the first extension of a certificate for that of libp2p (@libp2p/tls 3.1), where py-libp2p has it third
+    file: '@libp2p/tls/dist/src/utils.js',
+    from: 'x509Cert.extensions[0];',
+    to: 'x509Cert.extensions.find(({ type }) => type === LIBP2P_PUBLIC_KEY_EXTENSION);'
   }
 ]
 

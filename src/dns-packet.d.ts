@@ -17,8 +17,15 @@ declare module 'dns-packet' {
     answers?: Answer[]
     additionals?: Answer[]
   }
+  interface Service extends Question {
+    ttl?: number
+    data: { target: string; port: number }
+  }
+  interface Outgoing extends Omit<Packet, 'additionals'> {
+    additionals?: (Answer | Service)[]
+  }
   export function decode(bytes: Uint8Array): Packet
-  export function encode(packet: Packet): Uint8Array
+  export function encode(packet: Outgoing): Uint8Array
   export const RECURSION_AVAILABLE: number
   export const AUTHORITATIVE_ANSWER: number
   export const TRUNCATED_RESPONSE: number

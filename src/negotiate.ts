@@ -27,7 +27,12 @@ export async function* negotiate(
 }
 
 /** Negotiates a protocol and sends nothing on it. */
-async function isSpoken(connection: Connection, protocol: string, timeoutMs: number, signal: AbortSignal) {
+export async function isSpoken(
+  connection: Connection,
+  protocol: string,
+  timeoutMs: number,
+  signal: AbortSignal
+): Promise<boolean> {
   try {
     const late = timeLimit(timeoutMs)
     const stream = await connection.newStream(protocol, {

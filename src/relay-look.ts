@@ -37,6 +37,7 @@ type Finding = Event<'relay.check'>
 /** What was found is still a relay that works, though a person may want to know. */
 const WARNINGS = new Set([
   'duration_looks_like_milliseconds',
+  'no_public_addrs',
   'no_voucher',
   'too_long_to_measure',
   'too_much_to_measure'
@@ -146,8 +147,10 @@ async function* lookAtGrant(
   yield finding('voucher', voucher == null ? ['no_voucher'] : await voucherFaults(voucher, expected))
   const usable = addrs.filter(addr => scopeOf(addr) === 'public').length
   const isPublic = scopeOf(connection.remoteAddr) === 'public'
+  // go-libp2p names public addresses alone, and so has none to name in a private network (0.51)
+  const none = isPublic ? 'no_addrs' : 'no_public_addrs'
   const unreachable = isPublic && addrs.length > 0 && usable === 0
-  yield finding('addrs', addrs.length === 0 ? ['no_addrs'] : unreachable ? ['only_private_addrs'] : [], {
+  yield finding('addrs', addrs.length === 0 ? [none] : unreachable ? ['only_private_addrs'] : [], {
     addrs: addrs.map(addr => addr.toString()),
     public: usable
   })

@@ -68,6 +68,20 @@ describe('relay check', patient, () => {
     assert.equal(one(said, 'run.summary').ok, true)
   })
 
+  test('a relay that names no private address, as that of go-libp2p, is a warning in a private network', async () => {
+    let silent = false
+    await using relay = await plainNode<{ relay: CircuitRelayService }>({
+      services: { relay: circuitRelayServer() },
+      libp2p: { addresses: { listen: ['/ip4/127.0.0.1/tcp/0'], announceFilter: addrs => (silent ? [] : addrs) } }
+    })
+    const addr = addrOf(relay)
+    silent = true
+    const said = await start(addr).done
+    const addrs = only(said, 'relay.check').find(({ step }) => step === 'addrs')!
+    assert.deepEqual([addrs.ok, addrs.addrs, addrs.problems], [true, [], ['no_public_addrs']])
+    assert.equal(one(said, 'run.summary').ok, true)
+  })
+
   test('limits that would take too long to find are not measured, and it says so', async () => {
     await using relay = await startRelay({ limitDataBytes: 2 ** 27, limitDurationMs: 900_000_000 })
     const said = await start(relay.addr, { measureLimits: true }).done

@@ -4,6 +4,7 @@ import { Failure } from '../errors.ts'
 import type { Said, Verdict } from '../events.ts'
 import { createQueue } from '../flow.ts'
 import { keepConnected } from '../link.ts'
+import { isSpoken } from '../negotiate.ts'
 import { openNode } from '../node.ts'
 import { parsePlace, placeText } from '../place.ts'
 import { barrier } from '../protocols/pipe.ts'
@@ -48,7 +49,7 @@ export default async function* forward(options: Options, signal: AbortSignal): A
     // before the dial, since what is wrong on this side is known at once; who connects meanwhile waits
     using door = await openDoor(place)
     const connected = yield* connect(node, target!, { ...options, identified: true }, signal)
-    speaks(connected, protocol)
+    await speaks(connected, protocol, options.timeout, signal)
     const link = keepConnected(node, target!, connected, options, queue.push, until)
     const tunnel = openTunnel(door, link, { protocol, most: maxConnections, timeoutMs: options.timeout }, queue, until)
     const timer = options.for == null ? undefined : setTimeout(() => end.abort(), options.for)
@@ -85,9 +86,14 @@ export default async function* forward(options: Options, signal: AbortSignal): A
   yield verdict
 }
 
-/** Identify tells without a stream, with which the other side would connect somewhere. */
-function speaks({ identity, peerId, addr }: Connected, protocol: string): void {
+/**
+ * Identify tells without a stream, with which the other side would connect somewhere; but what it does not list may be
+ * spoken all the same, since Kubo lists `/x/` for all that begins so.
+ */
+async function speaks(connected: Connected, protocol: string, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const { connection, identity, peerId, addr } = connected
   if (identity == null || identity.protocols.includes(protocol)) return
+  if (await isSpoken(connection, protocol, timeoutMs, signal)) return
   throw new Failure('protocol_not_supported', `${peerId} does not speak ${safe(protocol)}`, {
     phase: 'protocol',
     addr,

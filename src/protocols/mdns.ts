@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { networkInterfaces } from 'node:os'
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { AUTHORITATIVE_ANSWER, type Answer, decode, encode, type Packet } from 'dns-packet'
+import { AUTHORITATIVE_ANSWER, type Answer, decode, encode, type Outgoing, type Packet } from 'dns-packet'
 import { parseAddr, peerIdOf } from '../addr.ts'
 import { Failure } from '../errors.ts'
 import { inRange, ipOf } from '../reach.ts'
@@ -63,7 +63,7 @@ const TTL_S = 120
 const ANSWER_EVERY_MS = 1000
 const MAX_TEXT_BYTES = 255
 /** Of all addresses, so that an answer fits in one packet of Ethernet. */
-const MAX_TEXTS_BYTES = 1200
+const MAX_TEXTS_BYTES = 1000
 const MAX_ADDRS = 100
 /** Instances whose peers are remembered. */
 const MAX_INSTANCES = 1000
@@ -71,14 +71,15 @@ const MAX_INSTANCES = 1000
 /** Throws Failure where the port cannot be had, or there is no interface to ask on. */
 export async function openMdns({ fingerprint = null, peerId, addrs, found, left }: MdnsOptions): Promise<Mdns> {
   const tag = fingerprint == null ? MDNS_TAG : `_p2p-${fingerprint}._udp.local`
-  const instance = `${randomBytes(20).toString('hex')}.${tag}`
+  const label = randomBytes(20).toString('hex')
+  const [instance, host] = [`${label}.${tag}`, `${label}.local`]
   const links = new Map<string, Link>()
   const broken = new Map<string, string>()
   const known = new Map<string, string>()
   const count = { asked: 0, answers: 0, bad: 0 }
   let announced = false
 
-  const send = async ({ name, socket }: Link, packet: Packet): Promise<void> => {
+  const send = async ({ name, socket }: Link, packet: Outgoing): Promise<void> => {
     const error = await new Promise<Error | null>(done => socket.send(encode(packet), PORT, GROUP, done))
     if (error == null) broken.delete(name)
     else broken.set(name, codeOf(error))
@@ -89,11 +90,17 @@ export async function openMdns({ fingerprint = null, peerId, addrs, found, left 
     // not a peer that nobody can dial
     if (data.length === 0) return
     announced = true
+    const port = Number(/\/(?:tcp|udp)\/(\d+)/.exec(data[0]!)?.[1] ?? 0)
     await send(link, {
       type: 'response',
       flags: AUTHORITATIVE_ANSWER,
       answers: [{ name: tag, type: 'PTR', ttl: TTL_S, data: instance }],
-      additionals: [{ name: instance, type: 'TXT', ttl: TTL_S, data }]
+      additionals: [
+        { name: instance, type: 'TXT', ttl: TTL_S, data },
+        // without these two go-libp2p takes no notice (0.51); libp2p itself reads the texts alone
+        { name: instance, type: 'SRV', ttl: TTL_S, data: { target: host, port } },
+        { name: host, type: 'A', ttl: TTL_S, data: link.cidr.split('/')[0]! }
+      ]
     })
   }
   const takeBack = (link: Link): Promise<void> =>

@@ -59,8 +59,9 @@ interface Channel {
 
 /**
  * Pings over one stream for every echo, so that negotiation is paid once. Answers are told apart by their bytes, so
- * that one which is late is never taken for the next. Responders may end the stream: js-libp2p after 10 s, go after
- * 60 s for each ping, nim after one echo (libp2p/specs#473). Then what was under way is sent again on another.
+ * that one which is late is never taken for the next. Responders may end the stream: js-libp2p after 10 s, go (0.51) 10 s
+ * after an echo and 30 s after it was opened, nim after one echo (libp2p/specs#473). Then what was under way is sent
+ * again on another.
  */
 export function openPinger(connection: Connection): Pinger {
   let channel: Channel | null = null

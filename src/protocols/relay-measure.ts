@@ -67,13 +67,24 @@ export async function measureData(near: Stream, far: Stream, limitBytes: number,
     wake()
   })
   for (const stream of [near, far]) stream.addEventListener('close', onCut)
+  // go-libp2p ends each way by itself, in order (0.51), and what is on its way back is still to come
+  let ended = false
+  far.addEventListener('remoteCloseWrite', () => {
+    ended = true
+    wake()
+  })
+  near.addEventListener('remoteCloseWrite', onCut)
   signal.addEventListener('abort', () => wake())
   far.resume()
   near.resume()
   for (let sent = 0; !measured.cut && measured.outBytes < enough; ) {
     signal.throwIfAborted()
     if (near.status !== 'open') break
-    if (sent - measured.outBytes < window && sent < enough) {
+    if (ended && measured.outBytes >= measured.inBytes) {
+      measured.cut = true
+      break
+    }
+    if (!ended && sent - measured.outBytes < window && sent < enough) {
       near.send(chunk)
       sent += chunk.byteLength
       continue

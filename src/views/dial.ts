@@ -148,7 +148,8 @@ export function identifyLines(event: Event<'peer.identify'>, { out, verbose, qui
     `${plural(event.protocols_total ?? event.protocols.length, 'protocol')}${more}`
   ]
   const lines = fit(facts, out.columns)
-  if (verbose) lines.push(`protocol version ${safe(event.protocol_version ?? 'unknown')}`)
+  // go-libp2p gives an empty one (0.51)
+  if (verbose) lines.push(`protocol version ${safe(event.protocol_version || 'unknown')}`)
   for (const addr of event.listen_addrs) lines.push(`  listens  ${scopeOf(multiaddr(addr)).padEnd(8)} ${safe(addr)}`)
   lines.push(...rest('listens', event.listen_addrs, event.listen_addrs_total))
   if (!verbose) return lines

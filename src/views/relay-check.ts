@@ -57,6 +57,7 @@ const words: Record<string, string> = {
   voucher_peer: 'for another peer',
   voucher_expiration: 'ends at another time than the reservation',
   no_addrs: 'the relay does not say where it is',
+  no_public_addrs: 'it names no private ones (go-libp2p)',
   only_private_addrs: 'nobody else can use these',
   ping_timeout: 'no reply in time',
   ping_wrong: 'a wrong answer',

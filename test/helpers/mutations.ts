@@ -174,9 +174,9 @@ export const mutations: Mutation[] = [
   },
   {
     says: 'listen: whoever takes the last descriptor ends it',
-    file: 'src/gate.ts',
-    from: 'bytes = process.memoryUsage.rss()\n      } catch {',
-    to: 'bytes = process.memoryUsage.rss()\n      } catch (error) {\n        throw error',
+    file: 'src/memory.ts',
+    from: 'bare + heapUsed + arrayBuffers))\n    } catch {',
+    to: 'bare + heapUsed + arrayBuffers))\n    } catch (error) {\n      throw error',
     tests: ['test/gate.test.ts'],
     named: 'where no descriptor is left to look at the memory'
   },

@@ -20,6 +20,9 @@ export type Program = keyof typeof programs | 'python'
 
 const cache = process.env.P2PCTL_INTEROP_CACHE ?? join(root, 'node_modules/.cache/p2pctl-interop')
 
+/** Where nothing can be fetched, some tools try for longer than anybody waits. */
+const STEP_MS = 300_000
+
 /** Throws if it does not compile; all else that can go wrong is a reason to do without it. */
 export async function build(program: Program): Promise<Built> {
   return program === 'python' ? await buildPython() : await buildGo(program)
@@ -37,7 +40,7 @@ async function buildGo(program: keyof typeof programs): Promise<Built> {
   if (existsSync(path)) return { path }
   // it fetches whatever is to be compiled, and nothing else
   const fetched = await run(go, ['list', '-deps', of], cwd)
-  if (fetched.code !== 0) return { missing: `its modules cannot be had here: ${lastLine(fetched.stderr)}` }
+  if (fetched.code !== 0) return { missing: `its modules cannot be had here: ${reasonOf(fetched)}` }
   mkdirSync(cache, { recursive: true })
   const made = `${path}.${process.pid}`
   const compiled = await run(go, ['build', '-trimpath', '-buildvcs=false', '-o', made, of], cwd)
@@ -67,7 +70,7 @@ async function buildPython(): Promise<Built> {
     const { code, stderr } = await run(command!, args, cwd)
     if (code === 0) continue
     rmSync(made, { recursive: true, force: true })
-    return { missing: `py-libp2p cannot be installed here: ${lastLine(stderr)}` }
+    return { missing: `py-libp2p cannot be installed here: ${reasonOf({ code, stderr })}` }
   }
   renameSync(made, folder)
   return { path }
@@ -81,13 +84,13 @@ function find(command: string, ...beside: string[]): string | undefined {
 /** At the lowest priority: a build takes both cores for minutes, and others measure beside it. */
 async function run(command: string, args: string[], cwd: string) {
   const env = { ...process.env, GOTOOLCHAIN: 'local', GOWORK: 'off' }
-  const child = spawn('nice', ['-n', '19', command, ...args], { cwd, env })
+  const child = spawn('nice', ['-n', '19', command, ...args], { cwd, env, timeout: STEP_MS })
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   return { code: code as number | null, stdout, stderr }
 }
 
-function lastLine(said: string): string {
-  return said.trim().split('\n').at(-1) ?? ''
+function reasonOf({ code, stderr }: { code: number | null; stderr: string }): string {
+  return code == null ? `not in ${STEP_MS / 60_000} minutes` : (stderr.trim().split('\n').at(-1) ?? '')
 }
 
 if (import.meta.main) {

@@ -150,7 +150,14 @@ export function drip(wire: MessageStream, bytes: Uint8Array, ms: number): void {
 
 /** Breaks a connection off; a WebSocket of libp2p cannot (@libp2p/websockets 10.1 gives `close` a code that it refuses). */
 export function cut(wire: MessageStream): void {
-  const { websocket } = wire as { websocket?: { terminate(): void } }
-  if (websocket == null) wire.abort(new Error('no'))
-  else websocket.terminate()
+  let below = wire as Below
+  while (below.stream != null) below = below.stream
+  if (below.websocket == null) wire.abort(new Error('no'))
+  else below.websocket.terminate()
+}
+
+/** A stream of noise or TLS has the one that it is in, and that of a WebSocket its socket. */
+interface Below extends MessageStream {
+  stream?: Below
+  websocket?: { terminate(): void }
 }

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { describe, test } from 'node:test'
-import { noise } from '@chainsafe/libp2p-noise'
 import dial from '../src/commands/dial.ts'
 import type { Code } from '../src/errors.ts'
 import type { Phase, Said } from '../src/events.ts'
@@ -10,9 +9,11 @@ import { strangerIn } from '../src/stranger.ts'
 import { bin, cleanEnv } from './helpers/cli.ts'
 import { collect, one, only } from './helpers/collect.ts'
 import { startDns } from './helpers/dns-server.ts'
+import { noNetwork, ownNetwork } from './helpers/own-network.ts'
 import { addrOf, plainNode } from './helpers/plain-node.ts'
 import { multistream, rawServer } from './helpers/raw-server.ts'
 import { parseEvent } from './helpers/schema.ts'
+import { withoutMuxer } from './helpers/without-muxer.ts'
 
 const patient = { timeout: 30_000 }
 /** Long enough for a busy machine to come to the phase that is to time out. */
@@ -118,17 +119,6 @@ describe('dial, silence', patient, () => {
   })
 })
 
-/** Noise that brings no muxer with it, on a peer that is silent from then on. */
-function withoutMuxer(components: Parameters<ReturnType<typeof noise>>[0]) {
-  const encrypter = noise()(components)
-  const secureInbound = encrypter.secureInbound.bind(encrypter)
-  encrypter.secureInbound = async (stream, options) => {
-    await secureInbound(stream, { ...options, skipStreamMuxerNegotiation: true })
-    return await new Promise<never>(() => {})
-  }
-  return encrypter
-}
-
 describe('dial, not let in', patient, () => {
   test('a peer whose gater refuses us after the handshake', async () => {
     await using peer = await plainNode({ libp2p: { connectionGater: { denyInboundUpgradedConnection: () => true } } })
@@ -152,18 +142,6 @@ test('a dnsaddr without a usable record', patient, async () => {
   const { code, phase, exit_code } = one(said, 'error')
   assert.deepEqual([code, phase, exit_code], ['dnsaddr_empty', 'resolve', 1])
 })
-
-/** A network of its own, which a process of root, or of anybody where the system lets them, may have. */
-const ownNetwork = ['unshare', process.getuid?.() === 0 ? '-n' : '-rn']
-
-function noNetwork(): string | false {
-  try {
-    execFileSync(ownNetwork[0]!, [ownNetwork[1]!, 'ip', 'link'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return 'no network namespace may be made here'
-  }
-}
 
 describe('dial, no way there', { ...patient, skip: noNetwork() }, () => {
   const addr = '/ip4/198.51.100.7/tcp/4001'

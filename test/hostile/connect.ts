@@ -1,8 +1,9 @@
 /** Before a byte of libp2p: what a host does to a connection. */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { noNetwork, ownNetwork } from '../helpers/own-network.ts'
 import { closedPort } from '../helpers/raw-server.ts'
 import { hostileSocket } from './peers.ts'
 import { dialerRow, type HostilePeer, type Over, type Row } from './rows.ts'
@@ -10,18 +11,6 @@ import { dialerRow, type HostilePeer, type Over, type Row } from './rows.ts'
 const failed = (code: string, phase = 'connect', exit = 1) => ({ code, exit, phase })
 const all = ['dial', 'ping', 'send', 'perf', 'forward', 'peers --dial', 'relay check', 'relay reserve'] as const
 const usual = { over: ['tcp', 'ws'], commands: all } as const
-
-/** A network of its own, which a process of root, or of anybody where the system lets them, may have. */
-const ownNetwork = ['unshare', process.getuid?.() === 0 ? '-n' : '-rn']
-
-function noNetwork(): string | false {
-  try {
-    execFileSync(ownNetwork[0]!, [ownNetwork[1]!, 'ip', 'link'], { stdio: 'ignore' })
-    return false
-  } catch {
-    return 'no network namespace may be made here'
-  }
-}
 
 /** A host in a network that p2pctl has for itself. */
 const away =

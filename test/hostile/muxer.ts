@@ -1,9 +1,9 @@
 /** Once the peer is known: the muxer, and yamux frames that no muxer sends. */
-import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { MessageStream } from '@libp2p/interface'
 import { tls } from '@libp2p/tls'
 import { renamed } from '../helpers/plain-node.ts'
+import { withoutMuxer } from '../helpers/without-muxer.ts'
 import { cut, drip, flood, hostileNode } from './peers.ts'
 import { dialerRow, type Row } from './rows.ts'
 
@@ -42,17 +42,6 @@ function row(id: string, says: string, expect: Row['expect'], act: (wire: Messag
 
 const sends = (...frames: Buffer[]) => {
   return (wire: MessageStream): void => void wire.send(Buffer.concat(frames))
-}
-
-/** noise that brings no muxer with it, on a peer that is silent from then on. */
-function withoutMuxer(components: Parameters<ReturnType<typeof noise>>[0]) {
-  const encrypter = noise()(components)
-  const secureInbound = encrypter.secureInbound.bind(encrypter)
-  encrypter.secureInbound = async (stream, options) => {
-    await secureInbound(stream, { ...options, skipStreamMuxerNegotiation: true })
-    return await new Promise<never>(() => {})
-  }
-  return encrypter
 }
 
 const everyone = { over: ['tcp', 'ws'], commands: ['dial', 'ping', 'send', 'perf', 'forward', 'peers --dial'] } as const

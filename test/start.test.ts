@@ -72,6 +72,21 @@ test('the keys of noise are those that it computes itself', () => {
   }
 })
 
+test('the messages of noise are those that it makes itself, and a forged one is none', () => {
+  const [key, other, nonce, about] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2), Buffer.alloc(12, 3), Buffer.of(4)]
+  const hex = (bytes: { subarray(): Uint8Array }): string => Buffer.from(bytes.subarray()).toString('hex')
+  for (const bytes of [0, 1199, 1200, 65_519]) {
+    const plain = Buffer.alloc(bytes, 5)
+    for (const secret of [key, other]) {
+      const sealed = noiseCrypto.chaCha20Poly1305Encrypt(plain, nonce, about, secret).subarray()
+      assert.equal(hex(sealed), hex(pureJsCrypto.chaCha20Poly1305Encrypt(plain, nonce, about, secret)))
+      assert.equal(hex(noiseCrypto.chaCha20Poly1305Decrypt(Buffer.from(sealed), nonce, about, secret)), hex(plain))
+      const wrong = secret === key ? other : key
+      assert.throws(() => noiseCrypto.chaCha20Poly1305Decrypt(Buffer.from(sealed), nonce, about, wrong))
+    }
+  }
+})
+
 test('what the bundle leaves out still stands in the packages', () => {
   for (const { file, from } of patches) {
     const text = readFileSync(join(root, 'node_modules', file), 'utf8')

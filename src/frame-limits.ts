@@ -35,6 +35,11 @@ export const MPLEX = '/mplex/6.7.0'
 const FRAME_BYTES = (1 << 16) + 64
 const LEAVE_MS = 1000
 
+/** A stream has two of its own, that open it and end it: whoever allows more streams allows those. */
+export function idleFramesOf(limits: Limits): number {
+  return Math.max(limits['idle-frames'], 2 * limits['new-streams'])
+}
+
 /** The largest window of a stream, so that what was sent to a paused one has room. */
 export function windowOf(limits: Limits): number {
   return limits['read-buffer']
@@ -47,7 +52,8 @@ export function limitFrames(
   createMuxer: () => StreamMuxer,
   { limits, close, over }: FrameLimits
 ): { muxer: StreamMuxer; toll: FrameToll } {
-  const idle = createBucket(limits['idle-frames'], limits['idle-frames'])
+  const idleFrames = idleFramesOf(limits)
+  const idle = createBucket(idleFrames, idleFrames)
   const small = createBucket(limits['small-frames'], limits['small-frames'])
   let waitMs = 0
   const toll: FrameToll = {

@@ -133,7 +133,7 @@ export const limitTable = {
     default: 1000,
     range: [1, MANY],
     group: 'streams',
-    says: 'frames a second without data (yamux pings, window updates, resets)'
+    says: 'frames a second without data (yamux pings, window updates, resets); two for each of new-streams at least'
   },
   'small-frames': {
     unit: 'count',

@@ -1,6 +1,6 @@
 import type { noise } from '@chainsafe/libp2p-noise'
 import type { ConnectionEncrypter, MessageStream, StreamMuxerFactory } from '@libp2p/interface'
-import { windowOf } from './frame-limits.ts'
+import { idleFramesOf, windowOf } from './frame-limits.ts'
 import type { Limits } from './limits.ts'
 import type { Components } from './node.ts'
 import { decryptWithoutCopy, readLengthsQuietly, writeAtOnce } from './noise-frames.ts'
@@ -27,7 +27,7 @@ const muxers: Record<MuxerName, (limits: Limits) => Promise<MuxerFactory>> = {
   mplex: async limits => {
     const [{ mplex }, { heldBack }] = await Promise.all([import('@libp2p/mplex'), import('./mplex.ts')])
     // a second, of new streams and of messages to streams that there are not
-    const disconnectThreshold = Math.max(limits['idle-frames'], limits['new-streams'])
+    const disconnectThreshold = idleFramesOf(limits)
     return () => heldBack(mplex({ disconnectThreshold })(), limits['read-buffer'])
   }
 }

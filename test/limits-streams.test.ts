@@ -19,6 +19,7 @@ import {
   ACK,
   DATA,
   dialedFramePeer,
+  FIN,
   type FramePeer,
   framePeer,
   GO_AWAY,
@@ -87,7 +88,7 @@ describe('frames', patient, () => {
   const pings = (count: number): Buffer[] => Array.from({ length: count }, (_, i) => yamuxFrame(PING_FRAME, SYN, 0, i))
 
   test('limit idle-frames: as many as are allowed are answered, and with one more the connection is cut', async () => {
-    await using at = await listening('idle-frames=20')
+    await using at = await listening('idle-frames=20', 'new-streams=10')
     await using fine = await framePeer(at.addr)
     fine.send(...pings(20))
     await fine.frames(20, ({ type, flag }) => type === PING_FRAME && flag === ACK)
@@ -102,7 +103,7 @@ describe('frames', patient, () => {
   })
 
   test('limit idle-frames: so is a peer that we have dialed', async () => {
-    await using node = await openNode({ limit: { 'idle-frames': 20 } })
+    await using node = await openNode({ limit: { 'idle-frames': 20, 'new-streams': 10 } })
     await node.use('tcp')
     let dialed: Connection | undefined
     await using peer = await dialedFramePeer(async addr => {
@@ -116,7 +117,7 @@ describe('frames', patient, () => {
   })
 
   test('a window update for each frame that we sent is none of them, and neither are frames with data', async () => {
-    await using it = await pair({ 'idle-frames': 20 })
+    await using it = await pair({ 'idle-frames': 20, 'new-streams': 10 })
     const come = nextStream(it.node, ECHO)
     const near = await it.connection.newStream(ECHO)
     const far = await come
@@ -129,6 +130,19 @@ describe('frames', patient, () => {
       await here.readExactly(1)
     }
     assert.equal(guardOf(it.inbound)!.closedFor, null)
+  })
+
+  test('streams that are allowed may be opened and ended, however many they are', async () => {
+    await using at = await listening('idle-frames=20', 'new-streams=500', 'streams=1000')
+    await using peer = await framePeer(at.addr)
+    const streams = Array.from({ length: 400 }, (_, i) => 1001 + 2 * i)
+    peer.send(
+      ...streams.map(id => yamuxFrame(WINDOW, SYN, id, 0)),
+      ...streams.map(id => yamuxFrame(WINDOW, FIN, id, 0))
+    )
+    peer.send(...pings(1))
+    await peer.frames(1, ({ type, flag }) => type === PING_FRAME && flag === ACK)
+    assert.equal(peer.connection.status, 'open')
   })
 
   test('50,000 streams that are opened and reset end with the connection', async () => {
@@ -240,7 +254,7 @@ describe('frames', patient, () => {
   })
 
   test('mplex: likewise, its frames without data', async () => {
-    await using node = await openNode({ muxer: ['mplex'], limit: { 'idle-frames': 20 } })
+    await using node = await openNode({ muxer: ['mplex'], limit: { 'idle-frames': 20, 'new-streams': 10 } })
     await listenOn(node, LOCAL)
     await using peer = await plainNode({ listen: [], identify: false, libp2p: { streamMuxers: [mplex()] } })
     const opened = once(node.libp2p as unknown as EventTarget, 'connection:open')

@@ -114,8 +114,8 @@ const doublings: Doubling[] = [
   [
     'idle-frames',
     FRAMES,
-    "createBucket(limits['idle-frames'], limits['idle-frames'])",
-    "createBucket(limits['idle-frames'], 2 * limits['idle-frames'])",
+    'createBucket(idleFrames, idleFrames)',
+    'createBucket(idleFrames, 2 * idleFrames)',
     'test/limits-streams.test.ts'
   ],
   [

@@ -10,6 +10,7 @@ export const PING = 2
 export const GO_AWAY = 3
 export const SYN = 1
 export const ACK = 2
+export const FIN = 4
 export const RST = 8
 
 /** One frame that has come; `id` is that of its stream. */

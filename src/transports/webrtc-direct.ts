@@ -58,15 +58,25 @@ let watching = false
 function watchPeerConnections(): void {
   if (watching) return
   watching = true
-  const { setRemoteDescription } = RTCPeerConnection.prototype
+  const { createDataChannel, setRemoteDescription } = RTCPeerConnection.prototype
+  RTCPeerConnection.prototype.createDataChannel = function (this: Watched, label, options) {
+    const channel = createDataChannel.call(this, label, options)
+    const dial = dials.getStore()
+    if (dial == null) return channel
+    const look = (): void => {
+      dial.fingerprint ??= fingerprintOf(this)
+    }
+    // whichever comes first: a peer may have ended it all by the time that the next is told
+    for (const event of ['open', 'message', 'close']) channel.addEventListener(event, look)
+    return channel
+  }
   RTCPeerConnection.prototype.setRemoteDescription = function (this: Watched, description) {
     const dial = dials.getStore()
     const trace = currentTrace()
     if (dial != null && description.type === 'answer') {
       this.addEventListener('connectionstatechange', () => {
-        if (this.connectionState !== 'connected') return
-        dial.fingerprint = this.remoteFingerprint?.().value
-        if (trace != null) trace.connectedAt = performance.now()
+        dial.fingerprint ??= fingerprintOf(this)
+        if (trace != null && this.connectionState === 'connected') trace.connectedAt = performance.now()
       })
     }
     return setRemoteDescription.call(this, description)
@@ -103,6 +113,15 @@ function failureOf(cause: unknown, addr: Multiaddr): Failure {
     return new Failure('connection_reset', `the peer closed the connection in the ${phase} phase`, { phase, cause })
   }
   return new Failure('security_failed', `no WebRTC connection: ${safe(text, 120)}`, { phase, cause })
+}
+
+function fingerprintOf(connection: Watched): string | undefined {
+  try {
+    return connection.remoteFingerprint?.().value || undefined
+  } catch {
+    // it is closed, and remembers nothing
+    return undefined
+  }
 }
 
 /** `DF:9D:...` -> `uEi...`, as the address has it. */

@@ -1,13 +1,13 @@
-import { BlockList, isIPv6 } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 
 const loopback = new BlockList()
 loopback.addSubnet('127.0.0.0', 8, 'ipv4')
-loopback.addAddress('::1', 'ipv6')
+loopback.addSubnet('::1', 128, 'ipv6')
 
 /** What limits count as one host: an IPv4 address, or an IPv6 /56, which one customer of a provider holds whole. */
 export function originOf(ip: string): string {
   const plain = plainIp(ip)
-  if (!isIPv6(plain)) return plain
+  if (isIP(plain) !== 6) return plain
   const [head = '', tail] = plain.split('::')
   const first = groupsOf(head)
   const last = groupsOf(tail ?? '')
@@ -18,7 +18,7 @@ export function originOf(ip: string): string {
 
 export function isLoopback(ip: string): boolean {
   const plain = plainIp(ip)
-  return loopback.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4')
+  return loopback.check(plain, isIP(plain) === 6 ? 'ipv6' : 'ipv4')
 }
 
 /** An IPv4 peer of a socket that listens on both families as such; without the interface of a link-local one. */

@@ -2,6 +2,7 @@ import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Component, Multiaddr } from '@multiformats/multiaddr'
 import { familyOf, isPrivate, relayPart, scopeOf, transportOf } from './addr.ts'
+import { isLoopback } from './origins.ts'
 import { whyNotPrivate } from './private-network.ts'
 import { transportFor, whyNoTransport } from './transports.ts'
 
@@ -111,8 +112,11 @@ export function inRange(ip: string, cidr: string): boolean {
   return range.check(ip, family)
 }
 
-function isLoopback(ip: string): boolean {
-  return ip === '::1' || ip.startsWith('127.')
+/** Whether somebody at that address is on this machine; through a relay nobody is, though the relay may be. */
+export function isHere(addr: Multiaddr): boolean {
+  if (relayPart(addr) != null) return false
+  const ip = ipOf(addr)
+  return ip == null ? transportOf(addr) === 'unix' : isLoopback(ip)
 }
 
 function isGlobal6(address: string): boolean {

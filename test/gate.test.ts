@@ -26,7 +26,7 @@ test('an IPv4 address is a host, and so is an IPv6 /56, however they are written
   ] as const) {
     assert.equal(originOf(ip), origin, ip)
   }
-  assert.deepEqual(['127.0.0.2', '::1', '::ffff:127.0.0.1'].map(isLoopback), [true, true, true])
+  assert.deepEqual(['127.0.0.2', '::1', '::ffff:127.0.0.1', '::ffff:7f00:1'].map(isLoopback), [true, true, true, true])
   assert.deepEqual(['128.0.0.1', '::2', 'fe80::1%lo'].map(isLoopback), [false, false, false])
 })
 

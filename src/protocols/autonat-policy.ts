@@ -2,8 +2,9 @@ import { BlockList, isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { peerIdOf, scopeOf, transportOf } from '../addr.ts'
-import { ipOf, whyNotFromHere } from '../reach.ts'
-import { isHere, sameHost } from './reservations.ts'
+import { isLoopback } from '../origins.ts'
+import { ipOf, isHere, whyNotFromHere } from '../reach.ts'
+import { sameHost } from './reservations.ts'
 
 /** What an AutoNAT server dials for a stranger, and how often. */
 
@@ -67,10 +68,6 @@ function isWilling(addr: Multiaddr, host: string, peerId: string, { loopback = f
 
 const unwanted = new Set(['ip6zone', 'http-path', 'p2p-circuit'])
 const dialed = new Set(['tcp', 'ws', 'wss', 'quic-v1', 'webrtc-direct'])
-
-function isLoopback(ip: string): boolean {
-  return ip === '::1' || ip.startsWith('127.') || /^::ffff:(127\.|7f)/i.test(ip)
-}
 
 function isOwn(ip: string): boolean {
   return Object.values(networkInterfaces()).some(list => list?.some(({ address }) => address === ip))

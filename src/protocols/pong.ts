@@ -1,9 +1,9 @@
 /** Answers pings. That of js-libp2p ends a stream after 10 s, echoes whatever length it is sent, and has no pace (@libp2p/ping 3.1). */
 import { type AbortOptions, type Connection, type PeerId, type Stream, serviceCapabilities } from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
 import { type Bucket, createBucket } from '../bucket.ts'
 import { type Limits, limitsOf } from '../limits.ts'
 import type { Service } from '../node.ts'
+import { isHere } from '../reach.ts'
 import { guardOf, LimitError } from '../stream-limits.ts'
 import { openPinger, PAYLOAD_BYTES, PING } from './ping.ts'
 import { drained, post, StreamError, streamReader } from './stream.ts'
@@ -98,12 +98,4 @@ async function delay(stream: Stream, ms: number): Promise<void> {
   clearTimeout(timer)
   stream.removeEventListener('close', onClose)
   if (stream.status !== 'open') throw new StreamError('closed', 'the stream ended while its ping waited')
-}
-
-/** Not through a relay, which may be on this machine. */
-function isHere(addr: Multiaddr): boolean {
-  const [first, ...others] = addr.getComponents()
-  if (first == null || others.some(({ name }) => name === 'p2p-circuit')) return false
-  if (first.name === 'ip6') return first.value === '::1'
-  return first.name === 'unix' || (first.name === 'ip4' && first.value!.startsWith('127.'))
 }

@@ -4,7 +4,7 @@ import type { PeerId } from '@libp2p/interface'
 import type { AddressManager } from '@libp2p/interface-internal'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { Event } from '../events.ts'
-import { isLoopback } from '../origins.ts'
+import { isHere } from '../reach.ts'
 
 export type ReservationEvent = Event<
   'reservation.open' | 'reservation.refresh' | 'reservation.close' | 'reservation.refused'
@@ -111,12 +111,6 @@ export function ownAddrs(addressManager: AddressManager, peerId: PeerId): Uint8A
 
 /** Node fires a longer timer at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1
-
-/** Whether who comes from there is on this machine. */
-export function isHere(addr: Multiaddr): boolean {
-  const ip = ipOf(addr)
-  return ip != null && isLoopback(ip)
-}
 
 /** Whether two addresses come from one IPv4 address or one IPv6 /56, which one customer of a provider holds whole. */
 export function sameHost(one: Multiaddr, other: Multiaddr): boolean {

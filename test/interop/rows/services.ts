@@ -2,7 +2,7 @@
 import { one } from '../../helpers/collect.ts'
 import { asked, type Lab, type Row, unmet, verdict } from '../lab.ts'
 import { echo, echoed } from '../echo.ts'
-import type { Answer } from '../hosts.ts'
+import type { Answer, GoHost } from '../hosts.ts'
 
 const TOPIC = 'p2pctl-interop'
 const CONTENT = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
@@ -64,15 +64,25 @@ async function findsPeer(lab: Lab): Promise<string> {
   })
 }
 
-async function goFindsPeer(lab: Lab): Promise<string> {
-  await using go = await lab.go(withDht)
-  await using ours = await oursInDht(lab, go.addrs[0]!)
+/** What a node of go does at our node, which it has met in the DHT of a first one. */
+async function goAtOurs(
+  lab: Lab,
+  does: (another: GoHost, ours: string, first: GoHost) => Promise<string>
+): Promise<string> {
+  await using first = await lab.go(withDht)
+  await using ours = await oursInDht(lab, first.addrs[0]!)
   await using another = await lab.go(withDht)
   return await asked(async () => {
     await another.call('connect', { addr: ours.addr })
     await another.call('meet', { count: 1 })
-    const found = await another.call('find-peer', { peer: go.peer })
-    return unmet([['its address', String(found.addrs).includes(go.addrs[0]!.split('/p2p/')[0]!)]])
+    return await does(another, ours.addr, first)
+  })
+}
+
+async function goFindsPeer(lab: Lab): Promise<string> {
+  return await goAtOurs(lab, async (another, _, first) => {
+    const found = await another.call('find-peer', { peer: first.peer })
+    return unmet([['its address', String(found.addrs).includes(first.addrs[0]!.split('/p2p/')[0]!)]])
   })
 }
 
@@ -90,14 +100,9 @@ async function provides(lab: Lab): Promise<string> {
 }
 
 async function goProvides(lab: Lab): Promise<string> {
-  await using go = await lab.go(withDht)
-  await using ours = await oursInDht(lab, go.addrs[0]!)
-  await using another = await lab.go(withDht)
-  return await asked(async () => {
-    await another.call('connect', { addr: ours.addr })
-    await another.call('meet', { count: 1 })
+  return await goAtOurs(lab, async (another, ours) => {
     await another.call('provide', { key: CONTENT })
-    const told = await lab.p2pctl(['dht', 'providers', CONTENT, ...KAD, '--node', ours.addr])
+    const told = await lab.p2pctl(['dht', 'providers', CONTENT, ...KAD, '--node', ours])
     return verdict(told, {
       'our node keeps it': events =>
         events.some(event => event.type === 'dht.provider' && event.peer_id === another.peer)
@@ -120,14 +125,9 @@ async function puts(lab: Lab): Promise<string> {
 }
 
 async function goPuts(lab: Lab): Promise<string> {
-  await using go = await lab.go(withDht)
-  await using ours = await oursInDht(lab, go.addrs[0]!)
-  await using another = await lab.go(withDht)
-  return await asked(async () => {
-    await another.call('connect', { addr: ours.addr })
-    await another.call('meet', { count: 1 })
+  return await goAtOurs(lab, async (another, ours) => {
     await another.call('put', { key: '/v/theirs', text: 'from go' })
-    const kept = await lab.p2pctl(['dht', 'get', '/v/theirs', ...KAD, '--node', ours.addr])
+    const kept = await lab.p2pctl(['dht', 'get', '/v/theirs', ...KAD, '--node', ours])
     return verdict(kept, {
       'our node keeps it': events => events.find(event => event.type === 'dht.record')?.text === 'from go'
     })
